@@ -1,0 +1,223 @@
+import Corpus
+import Foundation
+import HDF5Files
+import Kernels
+import Model
+import Training
+
+/// Text that a model wrote.
+public struct Sample: Codable, Equatable, Sendable {
+  public var step: Int
+  public var temperature: Double
+  public var prompt: String
+  public var text: String
+
+  public init(step: Int, temperature: Double, prompt: String, text: String) {
+    self.step = step
+    self.temperature = temperature
+    self.prompt = prompt
+    self.text = text
+  }
+}
+
+/// What a finished run ends with.
+public struct RunResults: Codable, Equatable, Sendable {
+  /// Nats per token of the test text; nil without one.
+  public var testLoss: Double?
+  public var samples: [Sample] = []
+  /// Whether the run has come to its end, these results included.
+  public var isComplete = false
+
+  public init() {}
+}
+
+/// What made a checkpoint: bits depend on these, so a run that must repeat them needs the same.
+public struct Provenance: Codable, Equatable, Sendable {
+  public var program: String
+  public var oneDNN: String
+  public var instructionSet: String
+  public var threads: Int
+  public var ranks: Int
+
+  public init(program: String, oneDNN: String, instructionSet: String, threads: Int, ranks: Int) {
+    self.program = program
+    self.oneDNN = oneDNN
+    self.instructionSet = instructionSet
+    self.threads = threads
+    self.ranks = ranks
+  }
+}
+
+/// Everything a run needs to go on, and everything a model needs to be used. checkpoints/README.md describes
+/// the file.
+public struct Checkpoint {
+  public var configuration: RunConfiguration
+  public var progress: TrainingProgress
+  public var vocabulary: Vocabulary
+  /// Identifies the tokens that were learned from.
+  public var corpusFingerprint: String
+  public var parameters: Parameters
+  public var optimizerSlots: [(name: String, buffer: FloatBuffer)]
+  /// Recurrent states of all lanes, in order.
+  public var laneStates: [Float]
+  public var curves: Curves
+  public var results: RunResults
+  public var provenance: Provenance
+
+  public init(
+    configuration: RunConfiguration, progress: TrainingProgress, vocabulary: Vocabulary,
+    corpusFingerprint: String, parameters: Parameters,
+    optimizerSlots: [(name: String, buffer: FloatBuffer)], laneStates: [Float], curves: Curves,
+    results: RunResults, provenance: Provenance
+  ) {
+    self.configuration = configuration
+    self.progress = progress
+    self.vocabulary = vocabulary
+    self.corpusFingerprint = corpusFingerprint
+    self.parameters = parameters
+    self.optimizerSlots = optimizerSlots
+    self.laneStates = laneStates
+    self.curves = curves
+    self.results = results
+    self.provenance = provenance
+  }
+
+  static let kind = "checkpoint"
+  static let formatVersion = 1
+
+  /// Writes the file whole or not at all. Throws `HDF5Error` and `FileError`.
+  public func save(to path: String) throws {
+    let writer = try HDF5Writer(kind: Self.kind, formatVersion: Self.formatVersion)
+    try writer.write(text: ConfigurationReader.yaml(of: configuration), at: "/configuration")
+    try writer.write(text: json(progress), at: "/progress")
+    try writer.write(text: json(results), at: "/results")
+    try writer.write(text: json(provenance), at: "/provenance")
+    try writer.write(text: corpusFingerprint, at: "/corpus/fingerprint")
+    try write(vocabulary, to: writer)
+    try write(parameters.buffer, parameters.layout, under: "/parameters", to: writer)
+    for slot in optimizerSlots {
+      try write(slot.buffer, parameters.layout, under: "/optimizer/\(slot.name)", to: writer)
+    }
+    let lanes = configuration.training.batchSize
+    try laneStates.withUnsafeBufferPointer {
+      try writer.write($0, shape: [lanes, laneStates.count / lanes], at: "/lanes/state")
+    }
+    try curves.write(to: writer, under: "/curves")
+    try writer.save(to: path)
+  }
+
+  private func write(
+    _ buffer: FloatBuffer, _ layout: ParameterLayout, under group: String, to writer: HDF5Writer
+  ) throws {
+    for view in layout.views {
+      let values = UnsafeBufferPointer(rebasing: buffer.values[view.range])
+      try writer.write(values, shape: view.shape, at: "\(group)/\(view.name)")
+    }
+  }
+
+  /// One run of bytes and the end of each entry: words may hold any byte but white space, characters a NUL,
+  /// which strings of HDF5 cannot.
+  private func write(_ vocabulary: Vocabulary, to writer: HDF5Writer) throws {
+    var bytes: [UInt8] = []
+    var ends: [Int64] = []
+    for entry in vocabulary.entries {
+      bytes += entry.utf8
+      ends.append(Int64(bytes.count))
+    }
+    try writer.write(bytes, at: "/vocabulary/bytes")
+    try writer.write(ends, at: "/vocabulary/ends")
+    try writer.attribute("tokenizer", vocabulary.kind.rawValue, at: "/vocabulary")
+  }
+}
+
+/// A checkpoint on disk, verified and open for reading.
+public final class CheckpointFile {
+  public let path: String
+  public let configuration: RunConfiguration
+  public let progress: TrainingProgress
+  public let vocabulary: Vocabulary
+  public let results: RunResults
+  public let provenance: Provenance
+  public let corpusFingerprint: String
+  private let reader: HDF5Reader
+
+  /// Throws `HDF5Error`, `FileError` or `CheckpointError` for a file that is not whole or not ours.
+  public init(_ path: String) throws {
+    self.path = path
+    reader = try HDF5Reader(
+      path: path, kind: Checkpoint.kind, newestVersion: Checkpoint.formatVersion)
+    configuration = try ConfigurationReader.read(
+      yaml: reader.text(at: "/configuration"), name: "\(path), configuration")
+    progress = try Self.decode(reader, "/progress", path)
+    results = try Self.decode(reader, "/results", path)
+    provenance = try Self.decode(reader, "/provenance", path)
+    corpusFingerprint = try reader.text(at: "/corpus/fingerprint")
+    vocabulary = try Self.readVocabulary(reader, path)
+  }
+
+  public var parameterLayout: ParameterLayout {
+    ParameterLayout(configuration.model, vocabularySize: vocabulary.count)
+  }
+
+  public func readParameters(into parameters: Parameters) throws {
+    try read("/parameters", into: parameters.buffer, parameters.layout)
+  }
+
+  public func readOptimizer(slot: String, into buffer: FloatBuffer, layout: ParameterLayout) throws {
+    try read("/optimizer/\(slot)", into: buffer, layout)
+  }
+
+  public func readLaneStates() throws -> [Float] {
+    let shape = [
+      configuration.training.batchSize, RecurrentState.floatsPerLane(configuration.model),
+    ]
+    var states = [Float](repeating: 0, count: shape[0] * shape[1])
+    try states.withUnsafeMutableBufferPointer { try reader.read("/lanes/state", shape: shape, into: $0) }
+    return states
+  }
+
+  public func readCurves() throws -> Curves { try Curves(reader: reader, under: "/curves") }
+
+  private func read(_ group: String, into buffer: FloatBuffer, _ layout: ParameterLayout) throws {
+    for view in layout.views {
+      let values = UnsafeMutableBufferPointer(rebasing: buffer.values[view.range])
+      try reader.read("\(group)/\(view.name)", shape: view.shape, into: values)
+    }
+  }
+
+  private static func decode<Value: Decodable>(_ reader: HDF5Reader, _ place: String, _ path: String) throws
+    -> Value
+  {
+    do {
+      return try JSONDecoder().decode(Value.self, from: Data(reader.text(at: place).utf8))
+    } catch let error as DecodingError {
+      throw CheckpointError.malformed(path: "\(path), \(place)", problem: "\(error)")
+    }
+  }
+
+  private static func readVocabulary(_ reader: HDF5Reader, _ path: String) throws -> Vocabulary {
+    let name: String = try reader.attribute("tokenizer", at: "/vocabulary")
+    guard let kind = TokenizerKind(rawValue: name) else {
+      throw CheckpointError.malformed(
+        path: "\(path), /vocabulary", problem: "expected a tokenizer this program has, found \(name)")
+    }
+    let bytes = try reader.array(of: UInt8.self, at: "/vocabulary/bytes")
+    var entries: [String] = []
+    var start = 0
+    for end in try reader.array(of: Int64.self, at: "/vocabulary/ends") {
+      guard end >= start, end <= bytes.count else {
+        throw CheckpointError.malformed(
+          path: "\(path), /vocabulary/ends", problem: "entry \(entries.count) ends at byte \(end)")
+      }
+      entries.append(String(decoding: bytes[start..<Int(end)], as: UTF8.self))
+      start = Int(end)
+    }
+    return try Vocabulary(kind: kind, entries: entries, source: "\(path), /vocabulary")
+  }
+}
+
+private func json(_ value: some Encodable) throws -> String {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  return String(decoding: try encoder.encode(value), as: UTF8.self)
+}

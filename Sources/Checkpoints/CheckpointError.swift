@@ -1,0 +1,26 @@
+/// A checkpoint that cannot be used.
+public enum CheckpointError: Error, CustomStringConvertible, Equatable {
+  /// There are checkpoints, and not one can be read.
+  case noneValid(directory: String, damaged: Int)
+  /// There is no checkpoint where one was asked for.
+  case noneFound(directory: String)
+  /// Its parts do not fit together.
+  case malformed(path: String, problem: String)
+  /// A run goes on with other settings than it began with.
+  case otherRun(directory: String, key: String, before: String, now: String)
+
+  public var description: String {
+    switch self {
+    case .noneValid(let directory, let damaged):
+      "\(directory): none of its \(damaged) checkpoints can be read; expected at least one to go on from; "
+        + "restore one, or choose another name or output.directory to start afresh"
+    case .noneFound(let directory):
+      "\(directory): expected a checkpoint (step-….h5), found none; check the path"
+    case .malformed(let path, let problem):
+      "\(path): \(problem); the file was written by another version or from another configuration"
+    case .otherRun(let directory, let key, let before, let now):
+      "\(directory) holds a run with \(key) \(before), and this one has \(now); give the run another name, "
+        + "or the setting it began with"
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import Files
+
+/// Makes token files of text, once.
+///
+/// Tokens of plain text are kept in a folder under `cache`, named after the first text and a digest of the
+/// settings and paths. They are used again while every source has the size and time of change it had, and
+/// made again otherwise. Let one process open a corpus and tell the others `PreparedCorpus.directory`.
+public enum CorpusPreparation {
+  /// Opens the corpus a configuration describes, preparing it if that has not been done.
+  ///
+  /// `progress` is called after every few megabytes. Throws `CorpusError` for settings and texts with
+  /// faults, `FileError` for files that cannot be read or written.
+  public static func open(
+    _ configuration: CorpusConfiguration, progress: @escaping (PreparationProgress) -> Void = { _ in }
+  ) throws -> PreparedCorpus {
+    try configuration.validate()
+    if !configuration.prepared.isEmpty { return try PreparedCorpus(directory: configuration.prepared) }
+    let sources = try findSources(configuration, progress)
+    let directory = "\(configuration.cache)/\(try sources.folderName())"
+    if let corpus = current(directory, sources) { return corpus }
+    return try make(sources, into: directory, progress) { current(directory, sources) != nil }
+  }
+
+  /// Prepares the text a configuration describes into a folder of the caller's choice, in place of tokens
+  /// prepared there before. Throws as `open` does, and for a folder that holds anything else.
+  public static func prepare(
+    _ configuration: CorpusConfiguration, into directory: String,
+    progress: @escaping (PreparationProgress) -> Void = { _ in }
+  ) throws -> PreparedCorpus {
+    try configuration.validate()
+    guard configuration.prepared.isEmpty else {
+      throw CorpusError(
+        "corpus.prepared", "expected text to prepare, found tokens", remedy: "set corpus.text instead")
+    }
+    if FileSystem.exists(directory), try !FileSystem.list(directory).isEmpty,
+      !FileSystem.exists("\(directory)/\(CorpusManifest.fileName)")
+    {
+      throw CorpusError(
+        directory, "expected a new or empty folder or one of prepared tokens, found other files",
+        remedy: "name another folder")
+    }
+    return try make(findSources(configuration, progress), into: directory, progress) { false }
+  }
+
+  private static func findSources(
+    _ configuration: CorpusConfiguration, _ progress: @escaping (PreparationProgress) -> Void
+  ) throws -> CorpusSources {
+    guard configuration.sampleLines > 0 else { return try CorpusSources(configuration) }
+    let (lines, seed) = (configuration.sampleLines, configuration.sampleSeed)
+    let folder = "\(configuration.cache)/sample-\(lines)-lines-seed-\(seed)"
+    var configuration = configuration
+    configuration.text = [SampleText.path(in: folder)]
+    if !FileSystem.exists(configuration.text.paths[0]) {
+      try SampleText.write(lines: lines, seed: seed, to: folder) {
+        progress(PreparationProgress(phase: .sampling, done: $0, total: lines))
+      }
+    }
+    return try CorpusSources(configuration)
+  }
+
+  /// The tokens in a folder, if they are what these sources would give now.
+  private static func current(_ directory: String, _ sources: CorpusSources) -> PreparedCorpus? {
+    // A folder that cannot be opened is simply made again.
+    guard let corpus = try? PreparedCorpus(directory: directory),
+      corpus.manifest.settings == sources.settings, corpus.manifest.sources == sources.files
+    else { return nil }
+    return corpus
+  }
+
+  private static func make(
+    _ sources: CorpusSources, into directory: String, _ progress: @escaping (PreparationProgress) -> Void,
+    keepsOther: () -> Bool
+  ) throws -> PreparedCorpus {
+    let staging = try StagingFolder(for: directory)
+    let writer = CorpusWriter(
+      sources: sources, parts: try sources.parts(), directory: staging.path, progress: progress)
+    try writer.write()
+    try staging.publish(keepsOther: keepsOther)
+    return try PreparedCorpus(directory: directory)
+  }
+}

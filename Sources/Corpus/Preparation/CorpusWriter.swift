@@ -1,0 +1,116 @@
+import Files
+
+/// Writes the folder of a prepared corpus, in two passes over the text: the first counts the tokens and makes
+/// the vocabulary, the second writes the tokens. The manifest comes last.
+struct CorpusWriter {
+  let sources: CorpusSources
+  let parts: PartMap<[TextStretch]>
+  let directory: String
+  let progress: (PreparationProgress) -> Void
+
+  private var settings: CorpusConfiguration { sources.settings }
+
+  func write() throws {
+    let (vocabulary, tokens) = try survey()
+    guard tokens.train > 0 else {
+      throw CorpusError(
+        "training text", "expected at least one token, found none in \(trainingFiles)",
+        remedy: settings.train.isEmpty
+          ? "give more text, or a larger first number in corpus.split"
+          : "name files with text in corpus.train")
+    }
+    let vocabularyFile = try write(vocabulary)
+    let meter = Meter(.encoding, of: parts, progress)
+    let tokenizer = Tokenizer(vocabulary: vocabulary)
+    let manifestParts = try parts.map { part, text in
+      try encode(text, as: part, tokens: tokens[part], tokenizer, meter)
+    }
+    let manifest = CorpusManifest(
+      settings: settings, sources: sources.files, vocabulary: vocabularyFile, parts: manifestParts)
+    try manifest.write(to: directory)
+  }
+
+  private var trainingFiles: String {
+    (settings.train.isEmpty ? settings.text : settings.train).paths.joined(separator: ", ")
+  }
+
+  // MARK: First pass
+
+  private func survey() throws -> (Vocabulary, tokens: PartMap<Int>) {
+    let fixed = settings.vocabulary.isEmpty ? nil : try Vocabulary(wordFile: settings.vocabulary)
+    let meter = Meter(.surveying, of: parts, progress)
+    var survey = TextSurvey(settings.tokenizer)
+    let tokens = try parts.map { part, text in
+      // Words come from the training part only: that the others have unseen ones is part of the test.
+      try survey.read(text, gatherWords: part == .train && fixed == nil, progress: meter.advance)
+    }
+    let vocabulary =
+      fixed
+      ?? survey.vocabulary(minimumCount: settings.minimumCount, maximumSize: settings.maximumVocabulary)
+    return (vocabulary, tokens)
+  }
+
+  private func write(_ vocabulary: Vocabulary) throws -> CorpusManifest.VocabularyFile {
+    let name = "vocabulary.json"
+    let json = try vocabulary.json()
+    let file = try OutputFile("\(directory)/\(name)")
+    try file.write(json)
+    try file.finish()
+    var digest = Digest()
+    json.withUnsafeBytes { digest.update($0) }
+    return CorpusManifest.VocabularyFile(file: name, size: vocabulary.count, sha256: digest.hex())
+  }
+
+  // MARK: Second pass
+
+  private func encode(
+    _ text: [TextStretch], as part: CorpusPart, tokens expected: Int, _ tokenizer: Tokenizer, _ meter: Meter
+  ) throws -> CorpusManifest.Part {
+    let writer = TokenFileWriter(
+      directory: directory, part: part, tokens: expected, shards: settings.shards,
+      vocabularySize: tokenizer.vocabulary.count)
+    var unknown = 0
+    for stretch in text {
+      try tokenizer.encode(stretch) { tokens, bytes in
+        guard tokens.count <= expected - writer.written else { throw changed(stretch.path) }
+        if settings.tokenizer == .words { unknown += tokens.count { $0 == Vocabulary.unknown } }
+        try writer.write(tokens)
+        meter.advance(by: bytes)
+      }
+    }
+    guard writer.written == expected else { throw changed(text.map(\.path).joined(separator: ", ")) }
+    return CorpusManifest.Part(
+      tokens: expected, unknownTokens: unknown, sourceNats: try sourceNats(text), shards: writer.finish())
+  }
+
+  private func sourceNats(_ text: [TextStretch]) throws -> Double? {
+    guard sources.haveProbabilities else { return nil }
+    return try text.reduce(0) { try $0 + LineProbabilities(beside: $1.path).nats(of: $1) }
+  }
+
+  private func changed(_ path: String) -> CorpusError {
+    CorpusError(
+      path, "expected the same text in both passes, found another number of tokens",
+      remedy: "start again when nothing writes to it")
+  }
+}
+
+/// Adds up the bytes of one pass and reports them.
+private final class Meter {
+  private var state: PreparationProgress
+  private let report: (PreparationProgress) -> Void
+
+  init(
+    _ phase: PreparationProgress.Phase, of parts: PartMap<[TextStretch]>,
+    _ report: @escaping (PreparationProgress) -> Void
+  ) {
+    let total = parts.all.joined().reduce(0) { $0 + $1.range.count }
+    state = PreparationProgress(phase: phase, done: 0, total: total)
+    self.report = report
+  }
+
+  func advance(by bytes: Int) {
+    state.done += bytes
+    report(state)
+  }
+}

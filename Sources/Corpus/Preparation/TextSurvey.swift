@@ -1,0 +1,117 @@
+/// The first pass over a text: counts its tokens and gathers what its vocabulary is made of.
+struct TextSurvey {
+  let kind: TokenizerKind
+  private(set) var tokens = 0
+  /// For characters: whether a scalar was seen, by its value.
+  private var seen: [Bool]
+  /// For words: the words, and how often each was seen.
+  private var words = WordTable()
+  private var counts: [Int] = []
+
+  /// More different words than any vocabulary has: what goes beyond is not a text of words.
+  static let maximumDistinctWords = 20_000_000
+
+  init(_ kind: TokenizerKind) {
+    self.kind = kind
+    seen = kind == .characters ? [Bool](repeating: false, count: 0x11_0000) : []
+  }
+
+  /// Takes in one part's text. `gatherWords` is false where new words do not enter the vocabulary.
+  /// Returns how many tokens it has. `progress` is told the bytes of each piece.
+  mutating func read(
+    _ text: [TextStretch], gatherWords: Bool, pieceSize: Int = TextStretch.pieceSize,
+    maximumDistinctWords: Int = TextSurvey.maximumDistinctWords, progress: (Int) -> Void
+  ) throws -> Int {
+    let before = tokens
+    for stretch in text {
+      if kind == .bytes {
+        tokens += stretch.range.count
+        progress(stretch.range.count)
+        continue
+      }
+      try stretch.read(droppingMark: true, pieceSize: pieceSize) { piece, isLast in
+        let consumed =
+          switch kind {
+          case .words where gatherWords: try gather(piece, isLast: isLast, maximumDistinctWords)
+          case .words: try countWords(piece, isLast: isLast)
+          case .characters, .bytes: try gatherCharacters(piece, isLast: isLast)
+          }
+        progress(consumed)
+        return consumed
+      }
+    }
+    return tokens - before
+  }
+
+  private mutating func gatherCharacters(
+    _ piece: UnsafeRawBufferPointer, isLast: Bool
+  ) throws(TextFault) -> Int {
+    var count = 0
+    let consumed = try seen.withUnsafeMutableBufferPointer { seen throws(TextFault) in
+      try scanScalars(piece, isLast: isLast) { scalar, _ in
+        seen[Int(scalar)] = true
+        count += 1
+      }
+    }
+    tokens += count
+    return consumed
+  }
+
+  private mutating func countWords(_ piece: UnsafeRawBufferPointer, isLast: Bool) throws(TextFault) -> Int {
+    var count = 0
+    let consumed = try scanWords(piece, isLast: isLast) { _, _ in
+      count += 1
+    } lineEnd: {
+      count += 1
+    }
+    tokens += count
+    return consumed
+  }
+
+  private mutating func gather(
+    _ piece: UnsafeRawBufferPointer, isLast: Bool, _ maximumDistinctWords: Int
+  ) throws(TextFault) -> Int {
+    var count = 0
+    let consumed = try scanWords(piece, isLast: isLast) { word, offset throws(TextFault) in
+      count += 1
+      let id = Int(words.insert(word))
+      if id < counts.count {
+        counts[id] += 1
+        return
+      }
+      counts.append(1)
+      if id >= maximumDistinctWords {
+        throw TextFault(
+          offset: offset, problem: "expected at most \(maximumDistinctWords) different words, found more",
+          remedy: "use the tokenizer `characters` or `bytes`, or a fixed vocabulary (corpus.vocabulary)")
+      }
+    } lineEnd: {
+      count += 1
+    }
+    tokens += count
+    return consumed
+  }
+
+  /// The vocabulary of all text read so far. For words: those seen at least `minimumCount` times, at most
+  /// `maximumSize` tokens in all (0 for any number), the most frequent first.
+  func vocabulary(minimumCount: Int, maximumSize: Int) -> Vocabulary {
+    switch kind {
+    case .bytes: return .bytes
+    case .characters:
+      let scalars = seen.indices.lazy.filter { seen[$0] }.compactMap { Unicode.Scalar(UInt32($0)) }
+      return Vocabulary(unchecked: .characters, scalars.map { Array(String(Character($0)).utf8) })
+    case .words:
+      let specials = Vocabulary.specials.map { ArraySlice($0.utf8) }
+      let ranked = counts.indices
+        .filter { counts[$0] >= minimumCount && !specials.contains(words[$0]) }
+        .sorted { (-counts[$0], words[$0]) < (-counts[$1], words[$1]) }
+      let room = maximumSize > 0 ? maximumSize - specials.count : ranked.count
+      return Vocabulary(unchecked: .words, specials + ranked.prefix(room).map { words[$0] })
+    }
+  }
+}
+
+/// Byte strings are ordered as their UTF-8 is.
+private func < (left: (Int, ArraySlice<UInt8>), right: (Int, ArraySlice<UInt8>)) -> Bool {
+  left.0 != right.0 ? left.0 < right.0 : left.1.lexicographicallyPrecedes(right.1)
+}

@@ -1,0 +1,30 @@
+import Glibc
+import MPI
+import Runs
+
+/// A program all of whose ranks run the same body, and end together when it fails.
+public enum MPIProgram {
+  /// Starts MPI, runs `body` on every rank and returns the exit status. An error is printed once if every
+  /// rank comes to an end; a rank whose peers are elsewhere says what it met and ends them all.
+  public static func run(_ name: String, _ body: (MPIRankGroup) throws -> Void) -> Int32 {
+    do {
+      let world = try World()
+      let group = MPIRankGroup(try world.communicator())
+      let farewell = MPIRankGroup(try world.communicator())
+      do {
+        try body(group)
+        return 0
+      } catch {
+        if try farewell.waitForAll(atMost: .seconds(2)) {
+          if group.isFirst { Console.error("\(name): error: \(error)\n") }
+          return 1
+        }
+        Console.error("\(name): error on rank \(group.rank) (\(group.host)): \(error)\n")
+        World.abort(status: 1)
+      }
+    } catch {
+      Console.error("\(name): error: cannot start MPI: \(error)\n")
+      return 1
+    }
+  }
+}

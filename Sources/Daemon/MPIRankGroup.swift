@@ -1,0 +1,70 @@
+import Glibc
+import MPI
+import Training
+
+/// The ranks of an MPI job, as the training loop sees them.
+public final class MPIRankGroup: RankGroup {
+  private let communicator: Communicator
+  private var pending: [Box] = []
+  public let host: String
+
+  /// A request on the heap: an array cannot hold what is not copyable.
+  private final class Box {
+    var request: Request
+    init(_ request: consuming Request) { self.request = request }
+  }
+
+  public init(_ communicator: consuming Communicator) {
+    self.communicator = communicator
+    host = World.host
+  }
+
+  public var rank: Int { communicator.rank }
+  public var count: Int { communicator.count }
+
+  public func begin(_ values: UnsafeMutableBufferPointer<Float>) throws {
+    if count > 1 { pending.append(Box(try communicator.startSum(values))) }
+  }
+
+  public func progress() throws {
+    for box in pending where !(try box.request.isDone()) { return }
+  }
+
+  public func finish() throws {
+    for box in pending { try box.request.wait() }
+    pending.removeAll(keepingCapacity: true)
+  }
+
+  public func sum(_ values: [Double]) throws -> [Double] {
+    var values = values
+    try values.withUnsafeMutableBufferPointer { try communicator.sum($0) }
+    return values
+  }
+
+  public func gather(_ bytes: [UInt8]) throws -> [[UInt8]] { try communicator.gather(bytes) }
+
+  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws { try communicator.broadcast(bytes) }
+
+  // A rank that waits inside an MPI call burns its core.
+  public func waitForAll() throws {
+    let barrier = Box(try communicator.startBarrier())
+    while !(try barrier.request.isDone()) { usleep(Self.pollMicroseconds) }
+  }
+
+  /// Waits likewise, but gives up after a time; says whether all came. A rank that did not see the others has
+  /// only one thing left to do: end them.
+  func waitForAll(atMost time: Duration) throws -> Bool {
+    let barrier = Box(try communicator.startBarrier())
+    let deadline = ContinuousClock.now + time
+    while !(try barrier.request.isDone()) {
+      guard ContinuousClock.now < deadline else {
+        _ = Unmanaged.passRetained(barrier)  // under way for as long as the process is
+        return false
+      }
+      usleep(Self.pollMicroseconds)
+    }
+    return true
+  }
+
+  private static let pollMicroseconds: UInt32 = 5_000
+}

@@ -1,0 +1,45 @@
+import Glibc
+
+/// A file's bytes, mapped read-only: pages come in as they are touched and can be dropped again, so a file
+/// of any size costs little memory. The file must not be truncated while it is mapped, and `bytes` must not be
+/// used after the object is gone (`withExtendedLifetime`).
+public final class MappedFile: @unchecked Sendable {
+  public let path: String
+  public let bytes: UnsafeRawBufferPointer
+
+  public init(_ path: String) throws {
+    self.path = path
+    let descriptor = try checked("open", path) { open(path, O_RDONLY | O_CLOEXEC) }
+    defer { close(descriptor) }
+    var status = stat()
+    try checked("look at", path) { fstat(descriptor, &status) }
+    guard status.st_mode & S_IFMT != S_IFDIR else {
+      throw FileError(operation: "read", path: path, code: EISDIR)
+    }
+    let size = Int(status.st_size)
+    if size == 0 {  // an empty mapping is an error to mmap(2)
+      bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+      return
+    }
+    guard let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
+      throw FileError(operation: "map", path: path, code: errno)
+    }
+    bytes = UnsafeRawBufferPointer(start: address, count: size)
+  }
+
+  deinit {
+    if let address = bytes.baseAddress {
+      munmap(UnsafeMutableRawPointer(mutating: address), bytes.count)
+    }
+  }
+
+  /// Lets the pages of a range that was read go again, so that a pass over a large file keeps little of
+  /// it resident. They come back when touched.
+  public func release(_ range: Range<Int>) {
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let start = (range.lowerBound + page - 1) / page * page
+    let end = range.upperBound / page * page
+    guard end > start, let address = bytes.baseAddress else { return }
+    madvise(UnsafeMutableRawPointer(mutating: address + start), end - start, MADV_DONTNEED)
+  }
+}

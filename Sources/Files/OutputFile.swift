@@ -1,0 +1,85 @@
+import Glibc
+
+/// A file being written, through a buffer. `finish()` makes it whole; one that is given up is removed.
+public final class OutputFile {
+  public let path: String
+  private var descriptor: Int32
+  private var buffer: [UInt8] = []
+  private let bufferSize = 1 << 18
+
+  /// Opens `path` for writing, empty.
+  public init(_ path: String) throws {
+    self.path = path
+    descriptor = try checked("create", path) {
+      open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    }
+    buffer.reserveCapacity(bufferSize)
+  }
+
+  deinit {
+    // Not finished: what is there is not whole, so nothing may stay that looks so.
+    if descriptor >= 0 {
+      close(descriptor)
+      unlink(path)
+    }
+  }
+
+  public func write(_ bytes: some Sequence<UInt8>) throws {
+    buffer.append(contentsOf: bytes)
+    if buffer.count >= bufferSize { try flush() }
+  }
+
+  public func write(_ bytes: UnsafeRawBufferPointer) throws {
+    if buffer.count + bytes.count < bufferSize {
+      buffer.append(contentsOf: bytes)
+    } else {
+      try flush()
+      try writeThrough(bytes)
+    }
+  }
+
+  public func write(_ text: String) throws { try write(text.utf8) }
+
+  /// Writes what is buffered, syncs it to the disk and closes the file.
+  public func finish() throws {
+    try flush()
+    try checked("sync", path) { fsync(descriptor) }
+    let closing = descriptor
+    descriptor = -1
+    // Not through `checked`: after EINTR the descriptor is gone, and closing again could hit another file.
+    if close(closing) == -1 && errno != EINTR {
+      let code = errno
+      unlink(path)
+      throw FileError(operation: "close", path: path, code: code)
+    }
+  }
+
+  private func flush() throws {
+    try buffer.withUnsafeBytes { try writeThrough($0) }
+    buffer.removeAll(keepingCapacity: true)
+  }
+
+  private func writeThrough(_ bytes: UnsafeRawBufferPointer) throws {
+    var rest = bytes
+    while !rest.isEmpty {
+      let written = try checked("write", path) { Glibc.write(descriptor, rest.baseAddress, rest.count) }
+      rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
+    }
+  }
+
+  /// Replaces `path` whole or not at all: written beside it, synced, renamed over it, folder synced.
+  /// On an error the old file stays as it was and nothing is left beside it.
+  public static func replace(_ path: String, with body: (OutputFile) throws -> Void) throws {
+    let partial = "\(path).partial-\(getpid())"
+    let file = try OutputFile(partial)
+    try body(file)
+    try file.finish()
+    do {
+      try FileSystem.rename(partial, to: path)
+    } catch {
+      unlink(partial)
+      throw error
+    }
+    try FileSystem.synchronizeDirectory(FileSystem.parent(of: path))
+  }
+}

@@ -1,0 +1,46 @@
+import COneDNN
+
+/// A matrix as a factor of a product: as it stands, or `transposed`.
+public protocol MatrixFactor {
+  var stored: MatrixView { get }
+  var isTransposed: Bool { get }
+}
+
+extension MatrixView: MatrixFactor {
+  public var stored: MatrixView { self }
+  public var isTransposed: Bool { false }
+
+  /// The transpose, as a factor; nothing is copied.
+  public var transposed: some MatrixFactor { Transposed(stored: self) }
+}
+
+private struct Transposed: MatrixFactor {
+  let stored: MatrixView
+  var isTransposed: Bool { true }
+}
+
+extension MatrixFactor {
+  fileprivate var shape: (rows: Int, columns: Int) {
+    isTransposed ? (stored.columns, stored.rows) : (stored.rows, stored.columns)
+  }
+
+  fileprivate var flag: CChar { CChar(bitPattern: UInt8(ascii: isTransposed ? "T" : "N")) }
+}
+
+/// `c = a b`, or `c += a b` with `adding`. oneDNN's `dnnl_sgemm`.
+///
+/// With `a` of shape [m, k] and `b` of shape [k, n], `c` has shape [m, n].
+public func multiply(
+  _ a: some MatrixFactor, _ b: some MatrixFactor, into c: MatrixView, adding: Bool = false
+) throws {
+  let (m, k) = a.shape
+  let n = b.shape.columns
+  precondition(b.shape.rows == k && c.rows == m && c.columns == n, "\(a.shape) x \(b.shape) into \(c)")
+  try OneDNN.check(
+    "multiply [\(m), \(k)] by [\(k), \(n)]",
+    dnnl_sgemm(
+      a.flag, b.flag, Int64(m), Int64(n), Int64(k), 1,
+      a.stored.pointer, Int64(max(a.stored.columns, 1)),
+      b.stored.pointer, Int64(max(b.stored.columns, 1)),
+      adding ? 1 : 0, c.pointer, Int64(max(c.columns, 1))))
+}

@@ -1,0 +1,137 @@
+import CMPI
+
+/// A number type that MPI can send. Each type says its own, so that no other can be passed for it.
+public protocol MPINumber {
+  static var datatype: Datatype { get }
+}
+
+/// An `MPI_Datatype`. All MPI handles look alike to Swift; this one cannot be mistaken for an operation.
+public struct Datatype {
+  let raw: MPI_Datatype
+}
+
+extension Float: MPINumber {
+  public static var datatype: Datatype { Datatype(raw: lockstep_float()) }
+}
+extension Double: MPINumber {
+  public static var datatype: Datatype { Datatype(raw: lockstep_double()) }
+}
+extension Int64: MPINumber {
+  public static var datatype: Datatype { Datatype(raw: lockstep_int64()) }
+}
+extension UInt8: MPINumber {
+  public static var datatype: Datatype { Datatype(raw: lockstep_byte()) }
+}
+
+/// An operation under way. Wait for it: one that is dropped unfinished is a bug, and traps.
+public struct Request: ~Copyable {
+  private var raw: MPI_Request
+  private let call: String
+
+  fileprivate init(_ call: String, _ start: (UnsafeMutablePointer<MPI_Request?>) -> Int32) throws {
+    var request: MPI_Request? = lockstep_request_null()
+    try checked(call, start(&request))
+    guard let request else { throw MPIError(call: call, code: -1, message: "it gave no request") }
+    raw = request
+    self.call = call
+  }
+
+  deinit { precondition(raw == lockstep_request_null(), "\(call) was started and never waited for") }
+
+  /// Whether it is done; moves it along (`MPI_Test`).
+  public mutating func isDone() throws -> Bool {
+    var done: Int32 = 0
+    var request: MPI_Request? = raw
+    try checked("MPI_Test of \(call)", MPI_Test(&request, &done, lockstep_status_ignore()))
+    raw = request ?? lockstep_request_null()
+    return done != 0
+  }
+
+  /// `MPI_Wait`.
+  public mutating func wait() throws {
+    var request: MPI_Request? = raw
+    try checked("MPI_Wait of \(call)", MPI_Wait(&request, lockstep_status_ignore()))
+    raw = request ?? lockstep_request_null()
+  }
+}
+
+/// A group of ranks that call its operations together, in the same order.
+public struct Communicator: ~Copyable {
+  private var raw: MPI_Comm
+  public let rank: Int
+  public let count: Int
+
+  init(taking raw: MPI_Comm?) throws {
+    guard let raw else { throw MPIError(call: "MPI_Comm_dup", code: -1, message: "it gave no communicator") }
+    var rank: Int32 = 0
+    var count: Int32 = 0
+    try checked("MPI_Comm_rank", MPI_Comm_rank(raw, &rank))
+    try checked("MPI_Comm_size", MPI_Comm_size(raw, &count))
+    self.raw = raw
+    self.rank = Int(rank)
+    self.count = Int(count)
+  }
+
+  deinit {
+    var handle: MPI_Comm? = raw
+    MPI_Comm_free(&handle)
+  }
+
+  /// Sums element by element over all ranks, in place (`MPI_Allreduce`).
+  public func sum<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>) throws {
+    try checked(
+      "MPI_Allreduce",
+      MPI_Allreduce(
+        lockstep_in_place(), values.baseAddress, try Self.count(values.count), Number.datatype.raw,
+        lockstep_sum(), raw))
+  }
+
+  /// Starts such a sum (`MPI_Iallreduce`). The values are not to be touched until it is done; it moves only
+  /// while some MPI call is made.
+  public func startSum<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>) throws -> Request {
+    let count = try Self.count(values.count)
+    return try Request("MPI_Iallreduce") {
+      MPI_Iallreduce(
+        lockstep_in_place(), values.baseAddress, count, Number.datatype.raw, lockstep_sum(), raw, $0)
+    }
+  }
+
+  /// What every rank brought, in rank order, on every rank (`MPI_Allgatherv`).
+  public func gather(_ bytes: [UInt8]) throws -> [[UInt8]] {
+    var sizes = [Int64](repeating: 0, count: count)
+    sizes[rank] = Int64(bytes.count)
+    try sizes.withUnsafeMutableBufferPointer { try sum($0) }
+    let counts = try sizes.map { try Self.count(Int($0)) }
+    let total = try Self.count(sizes.reduce(0) { $0 + Int($1) })
+    let offsets = counts.indices.map { counts[..<$0].reduce(0, +) }
+    var all = [UInt8](repeating: 0, count: Int(total))
+    try checked(
+      "MPI_Allgatherv",
+      MPI_Allgatherv(
+        bytes, counts[rank], UInt8.datatype.raw, &all, counts, offsets, UInt8.datatype.raw, raw))
+    return counts.indices.map { Array(all[Int(offsets[$0])..<Int(offsets[$0] + counts[$0])]) }
+  }
+
+  /// Rank 0's bytes, everywhere (`MPI_Bcast`, in pieces that its 32-bit count can say).
+  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws {
+    let piece = 1 << 30
+    for start in stride(from: 0, to: bytes.count, by: piece) {
+      let part = UnsafeMutableRawBufferPointer(rebasing: bytes[start..<min(start + piece, bytes.count)])
+      try checked(
+        "MPI_Bcast", MPI_Bcast(part.baseAddress, Int32(part.count), UInt8.datatype.raw, 0, raw))
+    }
+  }
+
+  /// Starts a barrier (`MPI_Ibarrier`), to be polled by a rank that wants to sleep while it waits.
+  public func startBarrier() throws -> Request {
+    try Request("MPI_Ibarrier") { MPI_Ibarrier(raw, $0) }
+  }
+
+  private static func count(_ value: Int) throws -> Int32 {
+    guard let count = Int32(exactly: value) else {
+      throw MPIError(
+        call: "MPI", code: -1, message: "a message of \(value) elements; expected at most \(Int32.max)")
+    }
+    return count
+  }
+}

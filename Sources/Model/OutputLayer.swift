@@ -1,0 +1,74 @@
+import Kernels
+
+/// `weight` [vocabulary, hidden] and `bias` [vocabulary] of the output layer, or their gradients.
+struct OutputWeights {
+  let weight: MatrixView
+  let bias: MatrixView
+}
+
+/// The softmax layer, computed in blocks of rows: with 10,000 words the logits of a whole window leave the
+/// cache, a block of them stays in it from product to gradient.
+final class OutputLayer {
+  private let blocks: [Range<Int>]
+  private let vocabularySize: Int
+  private let logitMemory: FloatBuffer
+  private let ones: FloatBuffer
+  private let softmax: SoftmaxLoss
+
+  /// Rows of a block at most: fewer make the matrix products inefficient, more leave the cache.
+  private static let blockRows = 64
+
+  init(rows: Int, vocabularySize: Int) throws {
+    self.vocabularySize = vocabularySize
+    // As even as can be: one large block and a scrap would waste the scrap's product.
+    let count = (rows + Self.blockRows - 1) / Self.blockRows
+    blocks = (0..<count).map { rows * $0 / count..<rows * ($0 + 1) / count }
+    let most = blocks.map(\.count).max() ?? 0
+    logitMemory = try FloatBuffer(most * vocabularySize)
+    ones = try FloatBuffer(Array(repeating: 1, count: most))
+    softmax = SoftmaxLoss(columns: vocabularySize)
+  }
+
+  /// Losses of all rows, the gradient by the layer's input, and the weights' gradients (added to).
+  func learn(
+    hidden: MatrixView, weights: OutputWeights, targets: UnsafeBufferPointer<Int32>,
+    losses: UnsafeMutableBufferPointer<Double>, hiddenGradient: MatrixView, gradients: OutputWeights
+  ) throws {
+    for block in blocks {
+      let input = hidden.rows(block)
+      let logits = logitMemory.matrix(rows: block.count, columns: vocabularySize)
+      try product(input, weights, into: logits)
+      try softmax.apply(
+        logits, firstRow: block.lowerBound, targets: targets, losses: losses, gradient: true)
+      let logitGradient = logits
+      try multiply(logitGradient, weights.weight, into: hiddenGradient.rows(block))
+      try multiply(logitGradient.transposed, input, into: gradients.weight, adding: true)
+      try multiply(ones.matrix(rows: 1, columns: block.count), logitGradient, into: gradients.bias, adding: true)
+    }
+  }
+
+  /// Losses of all rows; targets of -1 count nothing.
+  func evaluate(
+    hidden: MatrixView, weights: OutputWeights, targets: UnsafeBufferPointer<Int32>,
+    losses: UnsafeMutableBufferPointer<Double>
+  ) throws {
+    for block in blocks {
+      let logits = logitMemory.matrix(rows: block.count, columns: vocabularySize)
+      try product(hidden.rows(block), weights, into: logits)
+      try softmax.apply(
+        logits, firstRow: block.lowerBound, targets: targets, losses: losses, gradient: false)
+    }
+  }
+
+  func logits(hidden: MatrixView, weights: OutputWeights, into logits: MatrixView) throws {
+    for block in blocks { try product(hidden.rows(block), weights, into: logits.rows(block)) }
+  }
+
+  /// `logits = hidden weight^T + bias`
+  private func product(_ hidden: MatrixView, _ weights: OutputWeights, into logits: MatrixView) throws {
+    for row in 0..<logits.rows {
+      logits.row(row).update(from: weights.bias.pointer, count: logits.columns)
+    }
+    try multiply(hidden, weights.weight.transposed, into: logits, adding: true)
+  }
+}

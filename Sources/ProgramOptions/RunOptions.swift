@@ -1,0 +1,46 @@
+import ArgumentParser
+import Files
+import Runs
+import Training
+
+/// What `lockstepd run` and `lockstep train` are told on the command line.
+public struct RunOptions: ParsableArguments {
+  @Argument(help: "The run's configuration, a YAML file (see configs/README.md).")
+  public var configuration: String
+
+  @Option(
+    name: .customLong("set"), parsing: .singleValue,
+    help: ArgumentHelp("Sets one key over the file, as in training.epochs=3. May be repeated.", valueName: "key=value"))
+  public var settings: [String] = []
+
+  @Option(help: "What to do about checkpoints already in the run's folder: auto goes on from the newest, never refuses.")
+  public var resume: ResumePolicy = .auto
+
+  @Option(help: "How progress is shown: live writes over one line, plain writes lines now and then.")
+  public var progress: ProgressStyle?
+
+  @Option(help: "What is printed: text for people, json for programs (one object a line).")
+  public var logFormat: LogFormat = .text
+
+  public init() {}
+
+  /// Reads the file and lays the settings over it. Throws `FileError` and `ConfigurationError`.
+  public func readConfiguration() throws -> RunConfiguration {
+    let file = try MappedFile(configuration)
+    guard let yaml = withExtendedLifetime(file, { String(validating: file.bytes, as: UTF8.self) }) else {
+      throw ConfigurationError(
+        key: "", problem: "this is not UTF-8 text; expected a YAML file", origin: configuration)
+    }
+    return try ConfigurationReader.read(yaml: yaml, name: configuration, settings: settings)
+  }
+
+  /// A reporter as the options say; `style` is used where they say nothing of progress.
+  public func makeReporter(_ configuration: RunConfiguration, style: ProgressStyle) -> any Reporter {
+    if logFormat == .json { return JSONReporter() }
+    return TextReporter(style: progress ?? style, interval: .seconds(configuration.output.reportSeconds))
+  }
+}
+
+extension ResumePolicy: ExpressibleByArgument {}
+extension ProgressStyle: ExpressibleByArgument {}
+extension LogFormat: ExpressibleByArgument {}

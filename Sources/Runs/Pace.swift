@@ -1,0 +1,70 @@
+import Checkpoints
+import Foundation
+import Training
+
+/// Times the steps of a run and averages them: to a point of the training curve, to an epoch, to the speed
+/// that time left is guessed from. The training loop itself knows no clock.
+struct Pace {
+  private let clock = ContinuousClock()
+  private var begun: ContinuousClock.Instant?
+  private var point = Average()
+  private var epoch = Average()
+  private var last: StepReport?
+  private var timedSteps = 0
+  private(set) var trainingSeconds = 0.0
+  /// Moving averages over about the last fifty steps.
+  private(set) var secondsPerStep = 0.0
+  private(set) var tokensPerSecond = 0.0
+
+  private struct Average {
+    var steps = 0
+    var loss = 0.0
+    var gradientNorm = 0.0
+    var tokens = 0
+    var seconds = 0.0
+
+    mutating func add(_ report: StepReport, tokens: Int, seconds: Double) {
+      steps += 1
+      loss += report.loss
+      gradientNorm += report.gradientNorm
+      self.tokens += tokens
+      self.seconds += seconds
+    }
+  }
+
+  mutating func stepBegins() { begun = clock.now }
+
+  /// `emit` is handed a point of the curve after every `every` steps.
+  mutating func stepEnds(_ report: StepReport, every: Int, _ emit: (TrainingPoint) -> Void) {
+    guard let begun else { preconditionFailure("a step ends that did not begin") }
+    let seconds = (clock.now - begun) / .seconds(1)
+    let tokens = report.tokens / report.step  // every step has as many
+    trainingSeconds += seconds
+    // The first step, which warms everything up, counts only until there is a second.
+    timedSteps += 1
+    secondsPerStep += max(0.02, timedSteps < 3 ? 1 : 1 / Double(timedSteps - 1)) * (seconds - secondsPerStep)
+    tokensPerSecond = Double(tokens) / secondsPerStep
+    point.add(report, tokens: tokens, seconds: seconds)
+    epoch.add(report, tokens: tokens, seconds: seconds)
+    last = report
+    if point.steps == every { flush(emit) }
+  }
+
+  /// Hands out the point under way, if it has steps.
+  mutating func flush(_ emit: (TrainingPoint) -> Void) {
+    guard point.steps > 0, let last else { return }
+    let loss = point.loss / Double(point.steps)
+    emit(
+      TrainingPoint(
+        step: last.step, epoch: last.epoch, tokens: last.tokens, loss: loss, perplexity: exp(loss),
+        learningRate: last.learningRate, gradientNorm: point.gradientNorm / Double(point.steps),
+        tokensPerSecond: Double(point.tokens) / point.seconds))
+    point = Average()
+  }
+
+  /// Mean loss, speed and time of the epoch's steps made here.
+  mutating func epochEnds() -> (loss: Double, tokensPerSecond: Double, seconds: Double) {
+    defer { epoch = Average() }
+    return (epoch.loss / Double(max(epoch.steps, 1)), Double(epoch.tokens) / epoch.seconds, epoch.seconds)
+  }
+}

@@ -1,0 +1,69 @@
+import Foundation
+import Glibc
+
+/// Where a run's events go.
+public protocol Reporter: AnyObject {
+  func report(_ event: RunEvent)
+}
+
+/// How a reporter shows what is under way.
+public enum ProgressStyle: String, CaseIterable, Sendable {
+  /// One line that is written over, for a terminal.
+  case live
+  /// A line every few seconds, for a file or a pipe.
+  case plain
+}
+
+public enum LogFormat: String, CaseIterable, Sendable {
+  case text
+  /// One JSON object a line, every step.
+  case json
+}
+
+/// Says nothing: every rank but the first.
+public final class SilentReporter: Reporter {
+  public init() {}
+  public func report(_ event: RunEvent) {}
+}
+
+/// Writes each event as a line of JSON.
+public final class JSONReporter: Reporter {
+  private let encoder = JSONEncoder()
+
+  public init() {
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+  }
+
+  public func report(_ event: RunEvent) {
+    do {
+      Console.output(String(decoding: try encoder.encode(event), as: UTF8.self) + "\n")
+    } catch {
+      Console.error("cannot write an event as JSON: \(error)\n")
+    }
+  }
+}
+
+/// The two streams of the process, unbuffered: what is written is seen at once, also under mpirun.
+public enum Console {
+  public static func output(_ text: String) { write(text.utf8, to: STDOUT_FILENO) }
+  public static func output(_ bytes: [UInt8]) { write(bytes, to: STDOUT_FILENO) }
+  public static func error(_ text: String) { write(text.utf8, to: STDERR_FILENO) }
+
+  public static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) != 0 }
+  public static var errorIsTerminal: Bool { isatty(STDERR_FILENO) != 0 }
+
+  private static func write(_ bytes: some Sequence<UInt8>, to descriptor: Int32) {
+    let bytes = Array(bytes)
+    var written = 0
+    while written < bytes.count {
+      let count = bytes.withUnsafeBytes {
+        Glibc.write(descriptor, $0.baseAddress.map { $0 + written }, bytes.count - written)
+      }
+      // A stream that is gone or full must not stop the training it tells of.
+      if count < 0 && errno != EINTR { return }
+      written += max(0, count)
+    }
+  }
+}

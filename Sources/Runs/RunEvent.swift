@@ -1,0 +1,147 @@
+import Checkpoints
+import Training
+
+/// What a run tells whoever watches it. Every value is also a JSON line.
+public enum RunEvent: Sendable {
+  /// The configuration as it stands, as YAML.
+  case configuration(String)
+  case preparing(phase: String, done: Int, total: Int)
+  case corpus(CorpusSummary)
+  case model(ModelSummary)
+  /// A checkpoint that could not be read and was passed over.
+  case damaged(path: String, problem: String)
+  case resumed(path: String, step: Int, epoch: Int)
+  case step(StepSummary)
+  case evaluating(done: Int, total: Int)
+  case epoch(EpochSummary)
+  case saved(path: String)
+  case test(loss: Double, perplexity: Double, bitsPerToken: Double)
+  case sample(Sample)
+  case finished(FinishSummary)
+
+  public struct CorpusSummary: Encodable, Equatable, Sendable {
+    public let directory: String
+    public let tokenizer: String
+    public let vocabularySize: Int
+    public let trainingTokens: Int
+    public let validationTokens: Int
+    public let testTokens: Int
+    /// Tokens of the training text that no step learns from.
+    public let unusedTokens: Int
+  }
+
+  public struct ModelSummary: Encodable, Equatable, Sendable {
+    public let parameters: Int
+    /// Estimated, a rank.
+    public let memoryBytes: Int
+    public let ranks: Int
+    public let threads: Int
+    public let oneDNN: String
+    public let instructionSet: String
+    public let stepsPerEpoch: Int
+    public let totalSteps: Int
+  }
+
+  public struct StepSummary: Encodable, Equatable, Sendable {
+    public let step: Int
+    public let totalSteps: Int
+    public let epoch: Int
+    public let epochs: Int
+    public let tokens: Int
+    public let loss: Double
+    public let perplexity: Double
+    public let learningRate: Double
+    public let gradientNorm: Double
+    public let tokensPerSecond: Double
+    public let secondsLeft: Double
+  }
+
+  public struct EpochSummary: Encodable, Equatable, Sendable {
+    public let epoch: Int
+    public let epochs: Int
+    public let step: Int
+    public let trainingLoss: Double
+    public let trainingPerplexity: Double
+    public let validationLoss: Double?
+    public let validationPerplexity: Double?
+    public let isBest: Bool
+    public let tokensPerSecond: Double
+    public let seconds: Double
+  }
+
+  public struct FinishSummary: Encodable, Equatable, Sendable {
+    /// False when the run had been finished before.
+    public let trained: Bool
+    public let reason: String
+    public let checkpoint: String
+    public let epochs: Int
+    public let steps: Int
+    public let validationLoss: Double?
+    public let validationPerplexity: Double?
+    /// Perplexity of the process that made the validation text, where that is known.
+    public let sourcePerplexity: Double?
+    public let bestEpoch: Int
+    public let testLoss: Double?
+    public let testPerplexity: Double?
+    public let trainingSeconds: Double
+  }
+}
+
+extension RunEvent: Encodable {
+  private enum Key: String, CodingKey {
+    case event, configuration, phase, done, total, path, problem, step, epoch, loss, perplexity, bitsPerToken
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    switch self {
+    case .configuration(let yaml):
+      try container.encode("configuration", forKey: .event)
+      try container.encode(yaml, forKey: .configuration)
+    case .preparing(let phase, let done, let total):
+      try container.encode("preparing", forKey: .event)
+      try container.encode(phase, forKey: .phase)
+      try container.encode(done, forKey: .done)
+      try container.encode(total, forKey: .total)
+    case .corpus(let summary):
+      try container.encode("corpus", forKey: .event)
+      try summary.encode(to: encoder)
+    case .model(let summary):
+      try container.encode("model", forKey: .event)
+      try summary.encode(to: encoder)
+    case .damaged(let path, let problem):
+      try container.encode("damaged", forKey: .event)
+      try container.encode(path, forKey: .path)
+      try container.encode(problem, forKey: .problem)
+    case .resumed(let path, let step, let epoch):
+      try container.encode("resumed", forKey: .event)
+      try container.encode(path, forKey: .path)
+      try container.encode(step, forKey: .step)
+      try container.encode(epoch, forKey: .epoch)
+    case .step(let summary):
+      try container.encode("step", forKey: .event)
+      try summary.encode(to: encoder)
+    case .evaluating(let done, let total):
+      try container.encode("evaluating", forKey: .event)
+      try container.encode(done, forKey: .done)
+      try container.encode(total, forKey: .total)
+    case .epoch(let summary):
+      try container.encode("epoch", forKey: .event)
+      try summary.encode(to: encoder)
+    case .saved(let path):
+      try container.encode("saved", forKey: .event)
+      try container.encode(path, forKey: .path)
+    case .test(let loss, let perplexity, let bitsPerToken):
+      try container.encode("test", forKey: .event)
+      try container.encode(loss, forKey: .loss)
+      try container.encode(perplexity, forKey: .perplexity)
+      try container.encode(bitsPerToken, forKey: .bitsPerToken)
+    case .sample(let sample):
+      try container.encode("sample", forKey: .event)
+      try sample.encode(to: encoder)
+    case .finished(let summary):
+      try container.encode("finished", forKey: .event)
+      try summary.encode(to: encoder)
+    }
+  }
+}

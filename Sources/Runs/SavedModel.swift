@@ -1,0 +1,97 @@
+import Checkpoints
+import Corpus
+import Files
+import Foundation
+import Model
+import Training
+
+/// A trained model, from a checkpoint: to evaluate texts with and to write some.
+public final class SavedModel {
+  public let path: String
+  public let configuration: RunConfiguration
+  public let tokenizer: Tokenizer
+  public let progress: TrainingProgress
+  public let parameters: Parameters
+
+  /// Opens a checkpoint, or the newest one in a run's folder. Throws what reading it throws.
+  public init(_ path: String) throws {
+    let file: CheckpointFile
+    if try FileSystem.status(path).isDirectory {
+      var problems: [String] = []
+      let newest = try CheckpointStore(path).newest { problems.append("\($0): \($1)") }
+      guard let newest else { throw CheckpointError.noneFound(directory: path) }
+      for problem in problems { Console.error("warning: passed over \(problem)\n") }
+      file = newest
+    } else {
+      file = try CheckpointFile(path)
+    }
+    self.path = file.path
+    configuration = file.configuration
+    tokenizer = Tokenizer(vocabulary: file.vocabulary)
+    progress = file.progress
+    parameters = try Parameters(file.parameterLayout)
+    try file.readParameters(into: parameters)
+  }
+
+  /// Loss of a text file. `progress` is told windows done and in all.
+  public func evaluate(
+    textFile: String, lanes: Int, progress: (Int, Int) -> Void = { _, _ in }
+  ) throws -> Evaluation {
+    var tokens: [Int32] = []
+    try tokenizer.encode(file: textFile) { tokens.append(contentsOf: $0) }
+    do {
+      return try Evaluator(
+        configuration.model, vocabularySize: tokenizer.vocabulary.count, parameters: parameters, source: tokens,
+        lanes: lanes, sequenceLength: configuration.training.sequenceLength, group: SingleRank()
+      ).evaluate(progress: progress)
+    } catch let error as CorpusError where tokens.count < 2 {
+      throw CorpusError(textFile, error.problem, remedy: error.remedy)
+    }
+  }
+
+  /// Writes `length` tokens after `prompt`, handing the bytes to `body` as they come.
+  public func generate(
+    prompt: String, length: Int, temperature: Double, seed: UInt64, _ body: ([UInt8]) throws -> Void
+  ) throws {
+    try Self.generate(
+      configuration.model, tokenizer, parameters, prompt: prompt, length: length, temperature: temperature,
+      seed: seed, body)
+  }
+
+  static func generate(
+    _ model: ModelConfiguration, _ tokenizer: Tokenizer, _ parameters: Parameters, prompt: String,
+    length: Int, temperature: Double, seed: UInt64, stream: Int = 0, _ body: ([UInt8]) throws -> Void
+  ) throws {
+    let start = try promptTokens(prompt, tokenizer)
+    let generator = try TextGenerator(
+      model, vocabularySize: tokenizer.vocabulary.count, parameters: parameters)
+    var previous = prompt.isEmpty ? nil : start.last
+    try generator.generate(
+      prompt: start, length: length, sampler: Sampler(temperature: temperature, seed: seed), stream: stream,
+      excluding: tokenizer.vocabulary.kind == .words ? Vocabulary.unknown : nil
+    ) { token in
+      try body(tokenizer.piece(for: token, after: previous))
+      previous = token
+    }
+  }
+
+  /// What a model reads before it writes: the prompt, or the end of a line where there is none.
+  private static func promptTokens(_ prompt: String, _ tokenizer: Tokenizer) throws -> [Int32] {
+    let vocabulary = tokenizer.vocabulary
+    guard !prompt.isEmpty else {
+      return [vocabulary.kind == .words ? Vocabulary.endOfLine : vocabulary.id(of: [UInt8(ascii: "\n")]) ?? 0]
+    }
+    let tokens = try tokenizer.encode(Array(prompt.utf8), source: "the prompt")
+    if vocabulary.kind == .words, let index = tokens.firstIndex(of: Vocabulary.unknown) {
+      let words = prompt.split(whereSeparator: \.isWhitespace)
+      throw CorpusError(
+        "the prompt", "word \(index + 1)\(index < words.count ? ", '\(words[index])'," : "") is not one the "
+          + "model knows; expected words of its vocabulary of \(vocabulary.count)",
+        remedy: "use other words")
+    }
+    guard !tokens.isEmpty else {
+      throw CorpusError("the prompt", "expected words, found white space", remedy: "give some or leave it out")
+    }
+    return tokens
+  }
+}

@@ -1,0 +1,142 @@
+import Foundation
+
+/// Writes events for people: lines that stay, and one that tells what is under way.
+public final class TextReporter: Reporter {
+  private let style: ProgressStyle
+  private let interval: Duration
+  private let clock = ContinuousClock()
+  private var lastStatus: ContinuousClock.Instant?
+  private var statusIsShown = false
+
+  /// `interval` is the time between progress lines of the plain style.
+  public init(style: ProgressStyle, interval: Duration) {
+    self.style = style
+    self.interval = style == .live ? .milliseconds(200) : interval
+  }
+
+  public func report(_ event: RunEvent) {
+    switch event {
+    case .configuration(let yaml):
+      line("configuration")
+      for entry in yaml.split(separator: "\n", omittingEmptySubsequences: false) where !entry.isEmpty {
+        line("  \(entry)")
+      }
+    case .preparing(let phase, let done, let total):
+      status("preparing the corpus: \(phase) \(Self.percent(done, of: total))")
+    case .corpus(let corpus):
+      line(
+        "corpus   \(corpus.tokenizer), vocabulary \(corpus.vocabularySize.formatted()); tokens: "
+          + "\(corpus.trainingTokens.formatted()) training (\(corpus.unusedTokens.formatted()) left over), "
+          + "\(corpus.validationTokens.formatted()) validation, \(corpus.testTokens.formatted()) test")
+    case .model(let model):
+      line(
+        "model    \(model.parameters.formatted()) parameters, about \(Self.megabytes(model.memoryBytes)) a rank")
+      line(
+        "ranks    \(model.ranks), \(model.threads) thread\(model.threads == 1 ? "" : "s") each; "
+          + "oneDNN \(model.oneDNN) with \(model.instructionSet)")
+      line("steps    \(model.stepsPerEpoch.formatted()) an epoch, \(model.totalSteps.formatted()) in all")
+    case .damaged(let path, let problem):
+      line("warning: passed over a checkpoint that cannot be read: \(path): \(problem)")
+    case .resumed(let path, let step, let epoch):
+      line("resuming from \(path): step \(step), \(epoch) epoch\(epoch == 1 ? "" : "s") complete")
+    case .step(let step): status(Self.text(step))
+    case .evaluating(let done, let total): status("evaluating \(Self.percent(done, of: total))")
+    case .epoch(let epoch): line(Self.text(epoch))
+    case .saved: break
+    case .test(let loss, let perplexity, let bits):
+      line("test     loss \(Self.number(loss)) nats, \(Self.number(bits)) bits a token, perplexity \(Self.number(perplexity))")
+    case .sample(let sample):
+      line("")
+      line("sample at temperature \(sample.temperature)")
+      for entry in (sample.prompt + sample.text).split(separator: "\n", omittingEmptySubsequences: false) {
+        line("  | \(entry)")
+      }
+    case .finished(let summary): finish(summary)
+    }
+  }
+
+  private func finish(_ summary: RunEvent.FinishSummary) {
+    line("")
+    line(
+      summary.trained
+        ? "finished (\(summary.reason)) after \(summary.epochs) epochs, \(summary.steps) steps, "
+          + "\(Self.time(summary.trainingSeconds)) of training"
+        : "this run is finished (\(summary.reason)) after \(summary.epochs) epochs, \(summary.steps) steps; "
+          + "raise training.epochs to go on, or give it another name to start afresh")
+    line("checkpoint \(summary.checkpoint)")
+    if let perplexity = summary.testPerplexity { line("test perplexity \(Self.number(perplexity))") }
+    guard let perplexity = summary.validationPerplexity else { return }
+    let source = summary.sourcePerplexity.map { " (the source's own: \(Self.number($0)))" } ?? ""
+    line("validation perplexity \(Self.number(perplexity))\(source)")
+  }
+
+  // MARK: - Lines
+
+  /// A line that stays.
+  private func line(_ text: String) {
+    Console.output((statusIsShown ? "\r\u{1B}[K" : "") + text + "\n")
+    statusIsShown = false
+  }
+
+  /// What is under way: written over by the next, or every now and then a line of its own.
+  private func status(_ text: String) {
+    let now = clock.now
+    if let lastStatus, now - lastStatus < interval { return }
+    lastStatus = now
+    switch style {
+    case .live:
+      Console.output("\r\u{1B}[K" + text)
+      statusIsShown = true
+    case .plain:
+      line(text)
+    }
+  }
+
+  private static func text(_ step: RunEvent.StepSummary) -> String {
+    "epoch \(pad(step.epoch, like: step.epochs))/\(step.epochs)  "
+      + "step \(pad(step.step, like: step.totalSteps))/\(step.totalSteps)  "
+      + "loss \(number(step.loss))  perplexity \(number(step.perplexity))  rate \(short(step.learningRate))  "
+      + "\(thousands(step.tokensPerSecond)) tokens/s  \(time(step.secondsLeft)) left"
+  }
+
+  private static func text(_ epoch: RunEvent.EpochSummary) -> String {
+    var text =
+      "epoch \(pad(epoch.epoch, like: epoch.epochs))/\(epoch.epochs)  step \(epoch.step)  "
+      + "training perplexity \(number(epoch.trainingPerplexity))  "
+    if let loss = epoch.validationLoss, let perplexity = epoch.validationPerplexity {
+      text += "validation loss \(number(loss)) perplexity \(number(perplexity))\(epoch.isBest ? " *" : "  ")  "
+    }
+    return text + "\(thousands(epoch.tokensPerSecond)) tokens/s  \(time(epoch.seconds))"
+  }
+
+  private static func pad(_ value: Int, like widest: Int) -> String {
+    let text = String(value)
+    return String(repeating: " ", count: max(0, String(widest).count - text.count)) + text
+  }
+
+  /// Four significant digits for what is usual, fewer for what is huge.
+  private static func number(_ value: Double) -> String {
+    if !value.isFinite || value >= 100_000 { return String(format: "%.3g", value) }
+    return String(format: value < 10 ? "%.4f" : value < 1000 ? "%.2f" : "%.0f", value)
+  }
+
+  private static func short(_ value: Double) -> String { String(format: "%.3g", value) }
+
+  private static func thousands(_ value: Double) -> String {
+    value >= 10_000 ? String(format: "%.1fk", value / 1000) : String(format: "%.0f", value)
+  }
+
+  static func time(_ seconds: Double) -> String {
+    guard seconds.isFinite else { return "?" }
+    let whole = Int(seconds.rounded())
+    if whole >= 3600 { return "\(whole / 3600)h\(String(format: "%02d", whole % 3600 / 60))m" }
+    if whole >= 60 { return "\(whole / 60)m\(String(format: "%02d", whole % 60))s" }
+    return seconds < 10 ? String(format: "%.1fs", seconds) : "\(whole)s"
+  }
+
+  private static func percent(_ done: Int, of total: Int) -> String {
+    total > 0 ? "\(min(100, done * 100 / total)) %" : ""
+  }
+
+  private static func megabytes(_ bytes: Int) -> String { "\((bytes + 999_999) / 1_000_000) MB" }
+}

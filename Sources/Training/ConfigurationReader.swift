@@ -1,0 +1,244 @@
+import Yams
+
+/// Reads a `RunConfiguration`: defaults, then a YAML file, then `key=value` settings.
+///
+/// The defaults, written as YAML, are the schema: a key they do not have is unknown, and what a file or a
+/// flag says is laid over them before decoding. So every key has one name, one default and one type, all
+/// said in the Swift structures.
+public struct ConfigurationReader {
+  private var tree: Node
+  private var origins: [String: String] = [:]
+
+  public init() throws {
+    tree = try Self.node(of: RunConfiguration())
+  }
+
+  /// Reads a file's text and settings such as `training.epochs=3`. Throws `ConfigurationError`.
+  public static func read(yaml: String?, name: String = "configuration", settings: [String] = []) throws
+    -> RunConfiguration
+  {
+    var reader = try ConfigurationReader()
+    if let yaml { try reader.overlay(yaml: yaml, name: name) }
+    for setting in settings { try reader.overlay(setting: setting) }
+    return try reader.decode()
+  }
+
+  /// The configuration as YAML, every key given.
+  public static func yaml(of configuration: RunConfiguration) throws -> String {
+    try Yams.serialize(node: readable(node(of: configuration)), allowUnicode: true)
+  }
+
+  private static func node(of configuration: RunConfiguration) throws -> Node {
+    guard let node = try Yams.compose(yaml: YAMLEncoder().encode(configuration)) else {
+      preconditionFailure("a configuration is not empty")
+    }
+    return node
+  }
+
+  /// Numbers as people write them (the encoder says 9e-1), lists in one line.
+  private static func readable(_ node: Node) -> Node {
+    switch node {
+    case .mapping(var mapping):
+      for (key, value) in mapping { mapping[key] = readable(value) }
+      return .mapping(mapping)
+    case .sequence(var sequence):
+      sequence.style = .flow
+      for index in sequence.indices { sequence[index] = readable(sequence[index]) }
+      return .sequence(sequence)
+    case .scalar(let scalar):
+      guard scalar.style == .plain, scalar.string.contains("e"), let number = Double(scalar.string) else {
+        return node
+      }
+      return Node("\(number)", node.tag)
+    default:
+      return node
+    }
+  }
+
+  private mutating func overlay(yaml: String, name: String) throws {
+    let found: Node?
+    do {
+      found = try Yams.compose(yaml: yaml)
+    } catch let error as YamlError {
+      throw ConfigurationError(key: "", problem: "this is not YAML: \(error)", origin: name)
+    }
+    guard let found, !isNull(found) else { return }  // an empty file says nothing
+    guard case .mapping(let mapping) = found else {
+      throw ConfigurationError(key: "", problem: "expected keys and values, as in `seed: 1`", origin: name)
+    }
+    try overlay(mapping, path: []) { node in
+      node.mark.map { "\(name):\($0.line)" } ?? name
+    }
+  }
+
+  private mutating func overlay(setting: String) throws {
+    let origin = "--set \(setting)"
+    guard let equals = setting.firstIndex(of: "=") else {
+      throw ConfigurationError(key: "", problem: "expected key=value, as in training.epochs=3", origin: origin)
+    }
+    let path = setting[..<equals].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    let text = String(setting[setting.index(after: equals)...])
+    let value: Node
+    do {
+      value = try Yams.compose(yaml: text) ?? Node("")
+    } catch {
+      throw ConfigurationError(
+        key: path.joined(separator: "."), problem: "'\(text)' is not YAML: put it in quotes", origin: origin)
+    }
+    let keys = path.map { Node($0) }
+    let nested = keys.dropFirst().reversed().reduce(value) { Node([($1, $0)]) }
+    try overlay(Node.Mapping([(keys[0], nested)]), path: []) { _ in origin }
+  }
+
+  /// Lays one mapping over the section at `path`.
+  private mutating func overlay(_ mapping: Node.Mapping, path: [String], origin: (Node) -> String) throws {
+    for (key, value) in mapping {
+      let name = key.string ?? ""
+      let place = path + [name]
+      let dotted = place.joined(separator: ".")
+      guard let present = node(at: place) else { throw unknown(place, origin(key)) }
+      origins[dotted] = origin(key)
+      guard case .mapping = present else {
+        try checkChoice(value, dotted, origin(key))
+        tree = replacing(tree, at: place[...], with: value)
+        continue
+      }
+      if isNull(value) { continue }  // a section with nothing in it
+      guard case .mapping(let section) = value else {
+        throw ConfigurationError(
+          key: dotted, problem: "\(dotted) is a section: expected keys below it", origin: origin(key))
+      }
+      try overlay(section, path: place, origin: origin)
+    }
+  }
+
+  private func decode() throws -> RunConfiguration {
+    let configuration: RunConfiguration
+    do {
+      configuration = try YAMLDecoder().decode(RunConfiguration.self, from: tree)
+    } catch let error as DecodingError {
+      throw explain(error)
+    }
+    do {
+      try configuration.validate()
+    } catch var error as ConfigurationError {
+      error.origin = origin(of: error.key)
+      throw error
+    }
+    return configuration
+  }
+
+  /// Where a key, or the section it stands in, was said.
+  private func origin(of key: String) -> String? {
+    var path = key.split(separator: ".")
+    while !path.isEmpty {
+      if let origin = origins[path.joined(separator: ".")] { return origin }
+      path.removeLast()
+    }
+    return nil
+  }
+
+  private func explain(_ error: DecodingError) -> ConfigurationError {
+    let (context, expected): (DecodingError.Context, String) =
+      switch error {
+      case .typeMismatch(let type, let context): (context, Self.word(for: type))
+      case .valueNotFound(let type, let context): (context, Self.word(for: type))
+      case .keyNotFound(_, let context): (context, "a value")
+      case .dataCorrupted(let context): (context, context.debugDescription)
+      @unknown default: (DecodingError.Context(codingPath: [], debugDescription: ""), "\(error)")
+      }
+    let path = context.codingPath.filter { $0.intValue == nil }.map(\.stringValue)
+    let key = path.joined(separator: ".")
+    let found = node(at: path)?.string.map { "'\($0)'" } ?? "something else"
+    return ConfigurationError(
+      key: key, problem: "\(key) is \(found); expected \(expected)", origin: origin(of: key))
+  }
+
+  private static func word(for type: Any.Type) -> String {
+    switch type {
+    case is Bool.Type: "true or false"
+    case is String.Type: "text"
+    case is any BinaryInteger.Type: "a whole number"
+    case is any FloatingPoint.Type: "a number"
+    default: "a list"
+    }
+  }
+
+  // MARK: - Unknown keys
+
+  private func checkChoice(_ value: Node, _ key: String, _ origin: String) throws {
+    guard let choices = RunConfiguration.choices[key] else { return }
+    let found = value.string ?? ""
+    guard !choices.contains(found) else { return }
+    let hint = closest(to: found, among: choices).map { " (did you mean '\($0)'?)" } ?? ""
+    throw ConfigurationError(
+      key: key,
+      problem: "\(key) is '\(found)'\(hint); expected one of \(choices.joined(separator: ", "))",
+      origin: origin)
+  }
+
+  private func unknown(_ path: [String], _ origin: String) -> ConfigurationError {
+    let key = path.joined(separator: ".")
+    let section = path.dropLast()
+    let siblings = names(in: Array(section)).map { (section + [$0]).joined(separator: ".") }
+    let everywhere = allKeys(tree, [])
+    let elsewhere = everywhere.first { $0.split(separator: ".").last.map(String.init) == path.last }
+    let suggestion = elsewhere ?? closest(to: key, among: siblings) ?? closest(to: key, among: everywhere)
+    let hint = suggestion.map { "; did you mean '\($0)'?" } ?? "; configs/README.md lists the keys"
+    return ConfigurationError(key: key, problem: "unknown key '\(key)'\(hint)", origin: origin)
+  }
+
+  // MARK: - The tree of keys
+
+  private func isNull(_ node: Node) -> Bool { node.null != nil && node.scalar?.style == .plain }
+
+  private func node(at path: [String]) -> Node? {
+    var node = tree
+    for name in path {
+      guard case .mapping(let mapping) = node, let next = mapping[Node(name)] else { return nil }
+      node = next
+    }
+    return node
+  }
+
+  private func replacing(_ node: Node, at path: ArraySlice<String>, with value: Node) -> Node {
+    guard let name = path.first, case .mapping(var mapping) = node, let inner = mapping[Node(name)] else {
+      return value
+    }
+    mapping[Node(name)] = replacing(inner, at: path.dropFirst(), with: value)
+    return .mapping(mapping)
+  }
+
+  private func names(in path: [String]) -> [String] {
+    guard case .mapping(let mapping)? = node(at: path) else { return [] }
+    return mapping.keys.compactMap(\.string)
+  }
+
+  private func allKeys(_ node: Node, _ path: [String]) -> [String] {
+    guard case .mapping(let mapping) = node else { return [path.joined(separator: ".")] }
+    return mapping.flatMap { allKeys($0.value, path + [$0.key.string ?? ""]) }
+  }
+}
+
+/// The candidate that takes the fewest single-letter changes, if they are few enough to be a slip.
+func closest(to word: String, among candidates: [String]) -> String? {
+  let ranked = candidates.map { ($0, editDistance(word.lowercased(), $0.lowercased())) }
+  guard let best = ranked.min(by: { $0.1 < $1.1 }), best.1 <= max(2, word.count / 4) else { return nil }
+  return best.0
+}
+
+/// Levenshtein's distance: insertions, deletions and substitutions that turn one word into the other.
+private func editDistance(_ a: String, _ b: String) -> Int {
+  let b = Array(b)
+  var row = Array(0...b.count)
+  for (i, x) in a.enumerated() {
+    var diagonal = row[0]
+    row[0] = i + 1
+    for (j, y) in b.enumerated() {
+      let above = row[j + 1]
+      row[j + 1] = min(above + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))
+      diagonal = above
+    }
+  }
+  return row[b.count]
+}

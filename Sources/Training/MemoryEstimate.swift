@@ -1,0 +1,35 @@
+import Model
+
+/// Memory a rank needs to train, from shapes alone, to refuse a model that cannot fit before anything is
+/// allocated: an overcommitting system would promise it and then kill a process.
+public struct MemoryEstimate: Equatable, Sendable {
+  /// Parameters, gradients, what the optimizer remembers, packed weights: the same on every rank.
+  public let modelBytes: Int
+  /// Activations of a rank's lanes.
+  public let activationBytes: Int
+
+  public var bytes: Int { modelBytes + activationBytes }
+
+  public init(_ configuration: RunConfiguration, vocabularySize: Int, lanes: Int) {
+    // In Double: shapes that overflow an Int are just what this is to catch.
+    let model = configuration.model
+    let cell = model.cell
+    let (vocabulary, embedding) = (Double(vocabularySize), Double(model.embeddingSize))
+    var recurrent = 0.0
+    var perRow = 2 * embedding
+    for (layer, hidden) in model.hiddenSizes.enumerated() {
+      let units = Double(hidden)
+      recurrent += Double(cell.gates) * units * (Double(model.inputSize(ofLayer: layer)) + units)
+      // Gates, states and outputs kept for the way back, and their gradients.
+      perRow += units * (2 * Double(cell.gates) + 6)
+    }
+    let tables = vocabulary * (embedding + (model.tiedWeights ? 0 : Double(model.outputSize)))
+    let copies = 2 + Double(Optimizer.slotNames(configuration.optimizer.kind).count)
+    let floats = copies * (recurrent + tables) + 3 * recurrent
+    let rows = Double(lanes) * Double(configuration.training.sequenceLength)
+    modelBytes = Self.whole(4 * floats)
+    activationBytes = Self.whole(4 * (rows * perRow + 64 * vocabulary))
+  }
+
+  private static func whole(_ bytes: Double) -> Int { bytes < 1e18 ? Int(bytes) : Int(1e18) }
+}

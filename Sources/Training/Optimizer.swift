@@ -1,0 +1,122 @@
+import Glibc
+import Kernels
+
+/// Turns a gradient into an update, in one walk over the flat buffers. The rules are PyTorch's, so that rates
+/// carry over.
+public final class Optimizer {
+  public let configuration: OptimizerConfiguration
+  /// What the rule remembers of each parameter, by name; part of a checkpoint.
+  public let slots: [(name: String, buffer: FloatBuffer)]
+  /// Updates made so far.
+  public var updates = 0
+
+  /// For `count` parameters. Throws `KernelError.outOfMemory`.
+  public init(_ configuration: OptimizerConfiguration, count: Int) throws {
+    self.configuration = configuration
+    slots = try Self.slotNames(configuration.kind).map { ($0, try FloatBuffer(count)) }
+  }
+
+  /// Names of what a rule remembers.
+  public static func slotNames(_ kind: OptimizerConfiguration.Kind) -> [String] {
+    switch kind {
+    case .sgd: []
+    case .momentum, .nesterov: ["momentum"]
+    case .adam, .adamw: ["firstMoment", "secondMoment"]
+    case .rmsprop, .adagrad: ["secondMoment"]
+    }
+  }
+
+  /// Updates `parameters` with `gradientScale` times `gradients`, at learning rate `rate`.
+  public func update(_ parameters: FloatBuffer, with gradients: FloatBuffer, gradientScale: Float, rate: Double) {
+    precondition(parameters.count == gradients.count)
+    updates += 1
+    let c = configuration
+    let count = parameters.count
+    let p = parameters.pointer
+    let decay = c.kind == .adamw ? 0 : Float(c.weightDecay)
+    let g = Gradient(pointer: gradients.pointer, scale: gradientScale, decay: decay, parameters: p)
+    let rate32 = Float(rate)
+    let epsilon = Float(c.epsilon)
+    func slot(_ index: Int) -> UnsafeMutablePointer<Float> { slots[index].buffer.pointer }
+
+    switch c.kind {
+    case .sgd:
+      for i in 0..<count { p[i] -= rate32 * g[i] }
+
+    case .momentum, .nesterov:
+      // Sutskever et al. 2013, in PyTorch's form: v = m v + g; p -= rate v, or rate (g + m v).
+      let v = slot(0)
+      let m = Float(c.momentum)
+      if c.kind == .momentum {
+        for i in 0..<count {
+          v[i] = m * v[i] + g[i]
+          p[i] -= rate32 * v[i]
+        }
+      } else {
+        for i in 0..<count {
+          let gradient = g[i]
+          v[i] = m * v[i] + gradient
+          p[i] -= rate32 * (gradient + m * v[i])
+        }
+      }
+
+    case .adam, .adamw:
+      // Kingma and Ba 2015; Loshchilov and Hutter 2019 for the decay outside the gradient.
+      let (first, second) = (slot(0), slot(1))
+      let (beta1, beta2) = (Float(c.beta1), Float(c.beta2))
+      let stepSize = Float(rate / (1 - pow(c.beta1, Double(updates))))
+      let rootCorrection = Float(1 / (1 - pow(c.beta2, Double(updates))).squareRoot())
+      let kept = c.kind == .adamw ? Float(1 - rate * c.weightDecay) : 1
+      for i in 0..<count {
+        let gradient = g[i]
+        first[i] += (1 - beta1) * (gradient - first[i])
+        second[i] = beta2 * second[i] + (1 - beta2) * gradient * gradient
+        p[i] = kept * p[i] - stepSize * first[i] / (second[i].squareRoot() * rootCorrection + epsilon)
+      }
+
+    case .rmsprop:
+      // Tieleman and Hinton 2012.
+      let second = slot(0)
+      let smoothing = Float(c.smoothing)
+      for i in 0..<count {
+        let gradient = g[i]
+        second[i] = smoothing * second[i] + (1 - smoothing) * gradient * gradient
+        p[i] -= rate32 * gradient / (second[i].squareRoot() + epsilon)
+      }
+
+    case .adagrad:
+      // Duchi et al. 2011.
+      let second = slot(0)
+      for i in 0..<count {
+        let gradient = g[i]
+        second[i] += gradient * gradient
+        p[i] -= rate32 * gradient / (second[i].squareRoot() + epsilon)
+      }
+    }
+  }
+
+  /// The gradient as the rules see it: scaled, with L2 decay added.
+  private struct Gradient {
+    let pointer: UnsafeMutablePointer<Float>
+    let scale: Float
+    let decay: Float
+    let parameters: UnsafeMutablePointer<Float>
+
+    @inline(__always)
+    subscript(index: Int) -> Float { pointer[index] * scale + decay * parameters[index] }
+  }
+}
+
+/// Euclidean norm of all numbers of a buffer, summed in double precision.
+func norm(_ buffer: FloatBuffer) -> Double {
+  var sums = SIMD8<Double>.zero
+  let whole = buffer.count / 8 * 8
+  for index in stride(from: 0, to: whole, by: 8) {
+    let values = SIMD8<Double>(
+      UnsafeRawPointer(buffer.pointer + index).loadUnaligned(as: SIMD8<Float>.self))
+    sums += values * values
+  }
+  var total = sums.sum()
+  for index in whole..<buffer.count { total += Double(buffer.pointer[index]) * Double(buffer.pointer[index]) }
+  return total.squareRoot()
+}

@@ -1,0 +1,88 @@
+/// Sums gradients over all ranks. The sum may travel while lower layers still go backward: `begin` starts it,
+/// `progress` moves it along, `finish` waits for all that was begun.
+public protocol GradientExchange: AnyObject {
+  /// Starts summing these numbers over all ranks, in place. They are not to be touched until `finish`.
+  func begin(_ values: UnsafeMutableBufferPointer<Float>) throws
+  func progress() throws
+  func finish() throws
+}
+
+/// The ranks of a run as the training loop sees them. Every call but `rank`, `count` and `host` is made by
+/// all ranks in the same order.
+public protocol RankGroup: GradientExchange {
+  var rank: Int { get }
+  var count: Int { get }
+  /// Name of the machine this rank runs on.
+  var host: String { get }
+  /// Sums over all ranks, the same bits on each.
+  func sum(_ values: [Double]) throws -> [Double]
+  /// What every rank brought, in rank order, on every rank.
+  func gather(_ bytes: [UInt8]) throws -> [[UInt8]]
+  /// Rank 0's bytes, everywhere.
+  func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws
+  /// Waits, asleep, until every rank is here: for what may take one of them long.
+  func waitForAll() throws
+}
+
+extension RankGroup {
+  public var isFirst: Bool { rank == 0 }
+
+  /// The lanes, of `total`, that this rank owns: contiguous blocks, sizes differing by one at most.
+  public func ownLanes(of total: Int) -> Range<Int> { dealtLanes(rank: rank, of: count, total: total) }
+
+  /// Runs `body`, which makes no call on the group, on every rank. If it fails anywhere it fails everywhere,
+  /// so that no rank goes on to wait for one that has given up.
+  public func together<Result>(_ body: () throws -> Result) throws -> Result {
+    let outcome = Swift.Result { try body() }
+    var message = ""
+    if case .failure(let error) = outcome { message = "\(host)\n\(error)" }
+    let messages = try gather(Array(message.utf8))
+    let failures = messages.enumerated().filter { !$1.isEmpty }.map { rank, bytes in
+      let parts = String(decoding: bytes, as: UTF8.self).split(separator: "\n", maxSplits: 1)
+      return RankFailure.Part(rank: rank, host: String(parts[0]), message: parts.count > 1 ? String(parts[1]) : "")
+    }
+    if failures.isEmpty { return try outcome.get() }
+    if count == 1 { return try outcome.get() }
+    throw RankFailure(parts: failures, ranks: count)
+  }
+}
+
+/// Lanes of `rank` when `total` are dealt to `count` ranks.
+public func dealtLanes(rank: Int, of count: Int, total: Int) -> Range<Int> {
+  let (each, more) = total.quotientAndRemainder(dividingBy: count)
+  let first = rank * each + min(rank, more)
+  return first..<first + each + (rank < more ? 1 : 0)
+}
+
+/// Something failed on some of the ranks; all have been told.
+public struct RankFailure: Error, CustomStringConvertible {
+  public struct Part: Sendable {
+    public let rank: Int
+    public let host: String
+    public let message: String
+  }
+
+  public let parts: [Part]
+  public let ranks: Int
+
+  public var description: String {
+    // What all ranks say alike is said once.
+    if parts.count == ranks, Set(parts.map(\.message)).count == 1 { return parts[0].message }
+    return parts.map { "rank \($0.rank) on \($0.host): \($0.message)" }.joined(separator: "\n")
+  }
+}
+
+/// A run alone in one process.
+public final class SingleRank: RankGroup {
+  public init() {}
+  public var rank: Int { 0 }
+  public var count: Int { 1 }
+  public var host: String { "this machine" }
+  public func begin(_ values: UnsafeMutableBufferPointer<Float>) {}
+  public func progress() {}
+  public func finish() {}
+  public func sum(_ values: [Double]) -> [Double] { values }
+  public func gather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
+  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {}
+  public func waitForAll() {}
+}

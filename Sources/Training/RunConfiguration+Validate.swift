@@ -1,0 +1,93 @@
+import Corpus
+import Kernels
+import Model
+
+extension RunConfiguration {
+  /// What may stand where only some words may.
+  static let choices: [String: [String]] = [
+    "corpus.tokenizer": TokenizerKind.allCases.map(\.rawValue),
+    "model.cell": Cell.allCases.map(\.rawValue),
+    "model.initialization.kind": Initialization.Kind.allCases.map(\.rawValue),
+    "training.gradient": TrainingConfiguration.GradientScale.allCases.map(\.rawValue),
+    "optimizer.kind": OptimizerConfiguration.Kind.allCases.map(\.rawValue),
+    "schedule.kind": ScheduleConfiguration.Kind.allCases.map(\.rawValue),
+  ]
+
+  /// Throws a `ConfigurationError` for the first value that cannot be.
+  public func validate() throws {
+    try check("name", name, Self.isFolderName(name), "a name for a folder: letters, digits, '.', '_' and '-'")
+    try check("model.embeddingSize", model.embeddingSize, model.embeddingSize >= 1, "at least 1")
+    try check(
+      "model.hiddenSizes", model.hiddenSizes, !model.hiddenSizes.isEmpty,
+      "at least one layer, as in [200, 200]")
+    try check(
+      "model.hiddenSizes", model.hiddenSizes, model.hiddenSizes.allSatisfy { $0 >= 1 },
+      "at least 1 unit in every layer")
+    try check(
+      "model.dropout", model.dropout, model.dropout >= 0 && model.dropout < 1,
+      "a probability: 0 or more and less than 1")
+    try check(
+      "model.tiedWeights", model.tiedWeights,
+      !model.tiedWeights || model.embeddingSize == model.outputSize,
+      "false, or an embeddingSize (\(model.embeddingSize)) equal to the last of hiddenSizes (\(model.outputSize))"
+    )
+    try atLeast("model.initialization.range", model.initialization.range, 0)
+    try atLeast("training.batchSize", training.batchSize, 1)
+    try atLeast("training.sequenceLength", training.sequenceLength, 1)
+    try atLeast("training.epochs", training.epochs, 0)
+    try atLeast("training.maximumSteps", training.maximumSteps, 0)
+    try atLeast("training.accumulation", training.accumulation, 1)
+    try atLeast("training.clipNorm", training.clipNorm, 0)
+    try atLeast("training.patience", training.patience, 0)
+    try atLeast("training.bucketSize", training.bucketSize, 1)
+    try check(
+      "training.bucketSize", training.bucketSize, training.bucketSize <= 1 << 28, "at most 268435456 floats")
+    try atLeast("training.threads", training.threads, 0)
+    try atLeast("optimizer.learningRate", optimizer.learningRate, 0)
+    for (key, value) in [
+      ("momentum", optimizer.momentum), ("beta1", optimizer.beta1), ("beta2", optimizer.beta2),
+      ("smoothing", optimizer.smoothing),
+    ] {
+      try check("optimizer.\(key)", value, value >= 0 && value < 1, "0 or more and less than 1")
+    }
+    try check("optimizer.epsilon", optimizer.epsilon, optimizer.epsilon > 0, "more than 0")
+    try atLeast("optimizer.weightDecay", optimizer.weightDecay, 0)
+    try check("schedule.factor", schedule.factor, schedule.factor > 0 && schedule.factor <= 1, "in (0, 1]")
+    try atLeast("schedule.fullEpochs", schedule.fullEpochs, 0)
+    try atLeast("schedule.warmupSteps", schedule.warmupSteps, 0)
+    try atLeast("schedule.minimumRate", schedule.minimumRate, 0)
+    try atLeast("schedule.patience", schedule.patience, 0)
+    try atLeast("evaluation.lanes", evaluation.lanes, 1)
+    try atLeast("generation.length", generation.length, 0)
+    try check(
+      "generation.temperatures", generation.temperatures,
+      generation.temperatures.allSatisfy { $0 >= 0 && $0.isFinite }, "temperatures of 0 or more")
+    try atLeast("output.curveSteps", output.curveSteps, 1)
+    try atLeast("output.keep", output.keep, 0)
+    try atLeast("output.reportSeconds", output.reportSeconds, 0)
+    do {
+      try corpus.validate()
+    } catch let error as CorpusError {
+      throw ConfigurationError(key: error.place, problem: "\(error)")
+    }
+  }
+
+  private static func isFolderName(_ name: String) -> Bool {
+    !name.isEmpty && !name.hasPrefix(".")
+      && name.unicodeScalars.allSatisfy { $0.properties.isAlphabetic || $0.properties.numericType != nil || "._-".unicodeScalars.contains($0) }
+  }
+
+  private func check(_ key: String, _ value: some Any, _ holds: Bool, _ expected: String) throws {
+    guard !holds else { return }
+    throw ConfigurationError(key: key, problem: "\(key) is \(value); expected \(expected)")
+  }
+
+  /// Also refuses what is not a number or has no end.
+  private func atLeast(_ key: String, _ value: Double, _ least: Double) throws {
+    try check(key, value, value >= least && value.isFinite, "\(least == 0 ? "0" : "\(least)") or more")
+  }
+
+  private func atLeast(_ key: String, _ value: Int, _ least: Int) throws {
+    try check(key, value, value >= least && value <= 1 << 40, "a whole number of \(least) or more")
+  }
+}

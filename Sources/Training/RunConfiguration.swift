@@ -1,0 +1,148 @@
+import Corpus
+import Model
+
+/// Everything that decides what a run does: defaults, then the file, then flags (see `ConfigurationReader`).
+/// The keys of the YAML are the names here; configs/README.md explains each.
+public struct RunConfiguration: Codable, Equatable, Sendable {
+  /// Names the run's folder.
+  public var name = "run"
+  /// Decides initial parameters, dropout masks and samples.
+  public var seed: UInt64 = 1
+  public var corpus = CorpusConfiguration()
+  public var model = ModelConfiguration()
+  public var training = TrainingConfiguration()
+  public var optimizer = OptimizerConfiguration()
+  public var schedule = ScheduleConfiguration()
+  public var evaluation = EvaluationConfiguration()
+  public var generation = GenerationConfiguration()
+  public var output = OutputConfiguration()
+
+  public init() {}
+}
+
+public struct TrainingConfiguration: Codable, Equatable, Sendable {
+  /// Which sum of the tokens' gradients the optimizer sees.
+  public enum GradientScale: String, Codable, Sendable, CaseIterable {
+    /// Mean over all tokens of the global batch.
+    case tokenMean = "token-mean"
+    /// Summed over a window, averaged over lanes: what Zaremba's rates and clips are meant for.
+    case laneMean = "lane-mean"
+  }
+
+  /// Lanes of the global batch, over all ranks.
+  public var batchSize = 20
+  /// Tokens of a window: how far one step goes back.
+  public var sequenceLength = 35
+  public var epochs = 10
+  /// Ends the run after so many steps; 0: no such end.
+  public var maximumSteps = 0
+  /// Windows whose gradients are added before one update.
+  public var accumulation = 1
+  public var gradient = GradientScale.tokenMean
+  /// Largest norm of the whole gradient; a longer one is scaled down to it. 0: no clipping.
+  public var clipNorm = 5.0
+  /// Stops when validation has not improved for so many epochs; 0: never.
+  public var patience = 0
+  /// Floats exchanged in one piece.
+  public var bucketSize = 1 << 20
+  /// Threads of each rank; 0: what the environment gives.
+  public var threads = 0
+
+  public init() {}
+}
+
+public struct OptimizerConfiguration: Codable, Equatable, Sendable {
+  public enum Kind: String, Codable, Sendable, CaseIterable {
+    case sgd, momentum, nesterov, adam, adamw, rmsprop, adagrad
+  }
+
+  public var kind = Kind.adam
+  public var learningRate = 0.002
+  /// Of `momentum` and `nesterov`.
+  public var momentum = 0.9
+  /// Of `adam` and `adamw`: decay of the mean of gradients.
+  public var beta1 = 0.9
+  /// Of `adam` and `adamw`: decay of the mean of squares.
+  public var beta2 = 0.999
+  /// Of `rmsprop`: decay of the mean of squares.
+  public var smoothing = 0.99
+  /// Added to the root of the mean of squares.
+  public var epsilon = 1e-8
+  /// `adamw` takes this part (times the rate) off each parameter; the others add it to the gradient (L2).
+  public var weightDecay = 0.0
+
+  public init(kind: Kind = .adam, learningRate: Double = 0.002) {
+    self.kind = kind
+    self.learningRate = learningRate
+  }
+}
+
+public struct ScheduleConfiguration: Codable, Equatable, Sendable {
+  public enum Kind: String, Codable, Sendable, CaseIterable {
+    case constant, step, exponential, cosine, plateau
+  }
+
+  public var kind = Kind.constant
+  /// Of `step`, `exponential` and `plateau`: what the rate is multiplied with.
+  public var factor = 0.5
+  /// Of `step`: epochs at full rate before the first reduction.
+  public var fullEpochs = 4
+  /// Of `cosine`: steps over which the rate rises from 0.
+  public var warmupSteps = 0
+  /// Of `cosine` and `plateau`: no rate below this.
+  public var minimumRate = 0.0
+  /// Of `plateau`: epochs without improvement before a reduction.
+  public var patience = 1
+
+  public init(kind: Kind = .constant) { self.kind = kind }
+}
+
+public struct EvaluationConfiguration: Codable, Equatable, Sendable {
+  /// Stretches a text is cut into, each read from zero state. More are faster, fewer lose less context;
+  /// the number of ranks does not change it.
+  public var lanes = 8
+
+  public init() {}
+}
+
+public struct GenerationConfiguration: Codable, Equatable, Sendable {
+  /// What samples begin with; empty: the beginning of a line.
+  public var prompt = ""
+  /// Tokens of a sample.
+  public var length = 200
+  /// One sample each at the end of a run; 0 takes the most probable token, 1 draws as the model says.
+  public var temperatures = [0.5, 0.8, 1.0]
+
+  public init() {}
+}
+
+public struct OutputConfiguration: Codable, Equatable, Sendable {
+  /// Where runs' folders are.
+  public var directory = "checkpoints"
+  /// Seconds between plain progress lines.
+  public var reportSeconds = 5.0
+  /// Steps whose mean is one row of the training curve.
+  public var curveSteps = 1
+  /// Checkpoints kept beside the best one: the last so many; 0: all.
+  public var keep = 2
+
+  public init() {}
+}
+
+extension RunConfiguration {
+  /// Settings that a run keeps from its first step to its last; all others may change when it is resumed.
+  public static var fixedSettings: [(key: String, value: (RunConfiguration) -> String)] {
+    [
+      ("seed", { "\($0.seed)" }),
+      ("model.cell", { $0.model.cell.rawValue }),
+      ("model.embeddingSize", { "\($0.model.embeddingSize)" }),
+      ("model.hiddenSizes", { "\($0.model.hiddenSizes)" }),
+      ("model.tiedWeights", { "\($0.model.tiedWeights)" }),
+      ("training.batchSize", { "\($0.training.batchSize)" }),
+      ("training.sequenceLength", { "\($0.training.sequenceLength)" }),
+      ("training.accumulation", { "\($0.training.accumulation)" }),
+      ("training.gradient", { $0.training.gradient.rawValue }),
+      ("optimizer.kind", { $0.optimizer.kind.rawValue }),
+    ]
+  }
+}

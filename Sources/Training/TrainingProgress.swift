@@ -1,0 +1,64 @@
+/// Where a run stands: with parameters, optimizer slots and lane states, all that is needed to go on.
+public struct TrainingProgress: Codable, Equatable, Sendable {
+  /// Updates made.
+  public var step = 0
+  /// Epochs completed.
+  public var epoch = 0
+  /// Steps made in the epoch that is under way.
+  public var stepInEpoch = 0
+  /// Tokens learned from, over all lanes.
+  public var tokens = 0
+  /// Lowest validation loss so far, nats per token, and after how many epochs and steps it was seen.
+  public var bestLoss: Double?
+  public var bestEpoch = 0
+  public var bestStep = 0
+  /// Epochs since validation last improved.
+  public var epochsSinceBest = 0
+  /// Epochs since validation last improved or the rate was last reduced.
+  public var plateauEpochs = 0
+  /// How often a plateau has reduced the rate.
+  public var reductions = 0
+  /// Why the run is over; nil while it goes on.
+  public var finished: FinishReason?
+
+  public enum FinishReason: String, Codable, Sendable {
+    case epochs
+    case maximumSteps = "maximum-steps"
+    case patience
+  }
+
+  public init() {}
+
+  /// Takes note of the validation loss at the end of an epoch.
+  mutating func observe(validationLoss: Double, configuration: RunConfiguration) {
+    plateauEpochs += 1
+    epochsSinceBest += 1
+    if validationLoss < bestLoss ?? .infinity {
+      bestLoss = validationLoss
+      bestEpoch = epoch
+      bestStep = step
+      plateauEpochs = 0
+      epochsSinceBest = 0
+    }
+    let schedule = configuration.schedule
+    if schedule.kind == .plateau, plateauEpochs > schedule.patience {
+      reductions += 1
+      plateauEpochs = 0
+    }
+  }
+}
+
+/// What one step did.
+public struct StepReport: Equatable, Sendable {
+  /// Counted from 1 over the run.
+  public let step: Int
+  /// The epoch under way, from 1.
+  public let epoch: Int
+  /// Tokens learned from since the run began.
+  public let tokens: Int
+  /// Mean loss of the step's tokens on all ranks, nats per token, before the update.
+  public let loss: Double
+  /// Norm of the gradient as the optimizer would have seen it without clipping.
+  public let gradientNorm: Double
+  public let learningRate: Double
+}

@@ -1,0 +1,141 @@
+import ArgumentParser
+import Corpus
+import Foundation
+import Runs
+
+struct CorpusCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "corpus",
+    abstract: "Makes, prepares and looks at texts to learn from.",
+    subcommands: [Sample.self, Prepare.self, Inspect.self])
+
+  struct Sample: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Writes an English-like text from a small grammar, with the probability of every line.",
+      discussion: """
+        The text, sample.txt, has agreement across relative clauses and speech in quotes, so that remembering
+        pays. Beside it, sample.logprob holds the natural logarithm of each line's probability: from these the
+        lowest perplexity any model can reach on a part of the text is known exactly.
+
+          lockstep corpus sample --lines 1000 --seed 7 --output sample
+        """)
+
+    @Option(help: "Lines to write.")
+    var lines = 10_000
+
+    @Option(help: "Number that decides what is written.")
+    var seed: UInt64 = 1
+
+    @Option(help: "Folder to write to; it is made if need be.")
+    var output: String
+
+    func validate() throws {
+      guard lines >= 1 else { throw ValidationError("--lines is \(lines); expected at least 1") }
+    }
+
+    func run() throws {
+      let meter = ProgressMeter("writing")
+      try SampleText.write(lines: lines, seed: seed, to: output) { meter.show($0, of: lines) }
+      meter.finish()
+      print("\(lines) lines in \(SampleText.path(in: output))")
+    }
+  }
+
+  struct Prepare: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Turns text into token files that a configuration may name as corpus.prepared.",
+      discussion: """
+        Give one text to be split by --split, or --train with --validation and --test. A path may be a folder:
+        its files, by name.
+
+          lockstep corpus prepare --tokenizer words --maximum-vocabulary 10000 --output tokens text.txt
+          lockstep corpus prepare --tokenizer characters --train a.txt --validation b.txt --output tokens
+        """)
+
+    @Argument(help: "Texts to be split into three parts, in order.")
+    var text: [String] = []
+
+    @Option(parsing: .upToNextOption, help: "Texts to learn from.")
+    var train: [String] = []
+
+    @Option(parsing: .upToNextOption, help: "Texts to watch progress on.")
+    var validation: [String] = []
+
+    @Option(parsing: .upToNextOption, help: "Texts for the end.")
+    var test: [String] = []
+
+    @Option(help: "Parts of the text for training, validation and test.")
+    var split = "0.9,0.05,0.05"
+
+    @Option(help: "What a token is: characters, bytes or words.")
+    var tokenizer: TokenizerKind = .words
+
+    @Option(help: "Words seen less often become <unk>.")
+    var minimumCount = 1
+
+    @Option(help: "Tokens of the vocabulary at most, <unk> and <eos> among them; 0: all.")
+    var maximumVocabulary = 0
+
+    @Option(help: "A file with one word a line, to be the vocabulary.")
+    var vocabulary = ""
+
+    @Option(help: "Token files of each part.")
+    var shards = 1
+
+    @Option(help: "Folder for the token files.")
+    var output: String
+
+    @Option(help: "text or json.")
+    var format: OutputFormat = .text
+
+    func run() throws {
+      let fractions = split.split(separator: ",").compactMap { Double($0.trimmingCharacters(in: .whitespaces)) }
+      let settings = CorpusConfiguration(
+        text: PathList(text), split: fractions, train: PathList(train), validation: PathList(validation),
+        test: PathList(test), tokenizer: tokenizer, minimumCount: minimumCount,
+        maximumVocabulary: maximumVocabulary, vocabulary: vocabulary, shards: shards)
+      let meter = ProgressMeter("preparing")
+      let corpus = try CorpusPreparation.prepare(settings, into: output) { meter.show($0.done, of: $0.total) }
+      meter.finish()
+      try printSummary(corpus, format)
+    }
+  }
+
+  struct Inspect: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Tells what is in a folder of prepared tokens, and verifies every file.",
+      discussion: "  lockstep corpus inspect tokens")
+
+    @Argument(help: "A folder that `lockstep corpus prepare` or a run has made.")
+    var directory: String
+
+    @Option(help: "text or json.")
+    var format: OutputFormat = .text
+
+    func run() throws {
+      let corpus = try PreparedCorpus(directory: directory)
+      for part in CorpusPart.allCases { try corpus.part(part).verify(0..<corpus.manifest.parts[part].tokens) }
+      try printSummary(corpus, format)
+    }
+  }
+
+  private static func printSummary(_ corpus: PreparedCorpus, _ format: OutputFormat) throws {
+    let manifest = corpus.manifest
+    if format == .json { return try printJSON(manifest) }
+    print("tokens       \(corpus.directory)")
+    print("tokenizer    \(manifest.tokenizer.rawValue), vocabulary \(manifest.vocabulary.size)")
+    print("fingerprint  \(manifest.fingerprint)")
+    for name in CorpusPart.allCases {
+      let part = manifest.parts[name]
+      var line = "\(name.rawValue.padding(toLength: 12, withPad: " ", startingAt: 0)) \(part.tokens) tokens"
+      line += " in \(part.shards.count) file\(part.shards.count == 1 ? "" : "s")"
+      if part.unknownTokens > 0 { line += ", \(part.unknownTokens) of them <unk>" }
+      if let nats = part.sourceNats, part.tokens > 0 {
+        line += String(format: ", the source's own perplexity %.4f", exp(-nats / Double(part.tokens)))
+      }
+      print(line)
+    }
+  }
+}
+
+extension TokenizerKind: ExpressibleByArgument {}

@@ -1,0 +1,23 @@
+import ArgumentParser
+import ProgramOptions
+import Runs
+import Training
+
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Trains a run in this process, without MPI.",
+    discussion: """
+      Does what `lockstepd run` does, on one rank: with the same seed both follow the same losses.
+
+        lockstep train configs/default.yaml
+        lockstep train configs/tiny-shakespeare.yaml --set corpus.text=input.txt --set training.epochs=5
+      """)
+
+  @OptionGroup var options: RunOptions
+
+  func run() throws {
+    let configuration = try options.readConfiguration()
+    let reporter = options.makeReporter(configuration, style: Console.outputIsTerminal ? .live : .plain)
+    try Run(configuration, group: SingleRank(), reporter: reporter, resume: options.resume).start()
+  }
+}
