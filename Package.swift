@@ -7,14 +7,22 @@ import PackageDescription
 let mpiPackage = Context.environment["LOCKSTEP_MPI_PKGCONFIG"] ?? "ompi-c"
 let hdf5Package = Context.environment["LOCKSTEP_HDF5_PKGCONFIG"] ?? "hdf5-serial"
 
-// Loops over floats run hundreds of times slower without optimisation: debug builds keep it here.
-let optimizedInDebug: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
+let library: [SwiftSetting] = [
+  // Loops over floats run hundreds of times slower without optimisation: debug builds keep it.
+  .unsafeFlags(["-O"], .when(configuration: .debug)),
+  // Tests see internals of the release build too, so that programs and tests share the one build.
+  .unsafeFlags(["-enable-testing"], .when(configuration: .release)),
+]
 
 // The programs carry the Swift run-time in themselves, so that one file runs where no Swift is installed. Said
 // here and not with --static-swift-stdlib, because tests cannot be built so (there is no static Testing) and one
 // build is to serve both.
 let staticSwift: [LinkerSetting] = [
-  .unsafeFlags(["-static-stdlib"])
+  .unsafeFlags(["-static-stdlib"]),
+  // What the static Foundation rests on; autolinking would name these only for sources compiled for it.
+  .linkedLibrary("FoundationInternationalization"), .linkedLibrary("FoundationEssentials"),
+  .linkedLibrary("CoreFoundation"), .linkedLibrary("_FoundationICU"), .linkedLibrary("_FoundationCShims"),
+  .linkedLibrary("_FoundationCollections"),
 ]
 
 let package = Package(
@@ -35,22 +43,24 @@ let package = Package(
     .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
 
     // From the floor up; imports point downward only.
-    .target(name: "Files", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
-    .target(name: "Kernels", dependencies: ["COneDNN"], swiftSettings: optimizedInDebug),
-    .target(name: "Corpus", dependencies: ["Files"], swiftSettings: optimizedInDebug),
-    .target(name: "Model", dependencies: ["Kernels"], swiftSettings: optimizedInDebug),
+    .target(
+      name: "Files",
+      dependencies: [.product(name: "Crypto", package: "swift-crypto")], swiftSettings: library),
+    .target(name: "Kernels", dependencies: ["COneDNN"], swiftSettings: library),
+    .target(name: "Corpus", dependencies: ["Files"], swiftSettings: library),
+    .target(name: "Model", dependencies: ["Kernels"], swiftSettings: library),
     .target(
       name: "Training",
-      dependencies: ["Model", "Corpus", .product(name: "Yams", package: "Yams")],
-      swiftSettings: optimizedInDebug),
-    .target(name: "HDF5Files", dependencies: ["Files", "CHDF5"]),
-    .target(name: "Checkpoints", dependencies: ["Training", "HDF5Files"]),
-    .target(name: "Runs", dependencies: ["Checkpoints"]),
+      dependencies: ["Model", "Corpus", .product(name: "Yams", package: "Yams")], swiftSettings: library),
+    .target(name: "HDF5Files", dependencies: ["Files", "CHDF5"], swiftSettings: library),
+    .target(name: "Checkpoints", dependencies: ["Training", "HDF5Files"], swiftSettings: library),
+    .target(name: "Runs", dependencies: ["Checkpoints"], swiftSettings: library),
     .target(
       name: "ProgramOptions",
-      dependencies: ["Runs", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
-    .target(name: "MPI", dependencies: ["CMPI"]),
-    .target(name: "Daemon", dependencies: ["Runs", "MPI"]),
+      dependencies: ["Runs", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: library),
+    .target(name: "MPI", dependencies: ["CMPI"], swiftSettings: library),
+    .target(name: "Daemon", dependencies: ["Runs", "MPI"], swiftSettings: library),
 
     // The two programs.
     .executableTarget(

@@ -1,3 +1,4 @@
+import Foundation
 import Yams
 
 /// Reads a `RunConfiguration`: defaults, then a YAML file, then `key=value` settings.
@@ -23,9 +24,10 @@ public struct ConfigurationReader {
     return try reader.decode()
   }
 
-  /// The configuration as YAML, every key given.
+  /// The configuration as YAML, every key given; what it says reads back exactly.
   public static func yaml(of configuration: RunConfiguration) throws -> String {
-    try Yams.serialize(node: readable(node(of: configuration)), allowUnicode: true)
+    let exact = try JSONSerialization.jsonObject(with: JSONEncoder().encode(configuration))
+    return try Yams.serialize(node: readable(node(of: configuration), exact), allowUnicode: true)
   }
 
   private static func node(of configuration: RunConfiguration) throws -> Node {
@@ -35,23 +37,24 @@ public struct ConfigurationReader {
     return node
   }
 
-  /// Numbers as people write them (the encoder says 9e-1), lists in one line.
-  private static func readable(_ node: Node) -> Node {
+  /// Lists in one line, and numbers as people write them. `YAMLEncoder` says 9e-1, and rounds to 15 digits:
+  /// `exact` is the same value by way of JSON, which does not.
+  private static func readable(_ node: Node, _ exact: Any?) -> Node {
     switch node {
     case .mapping(var mapping):
-      for (key, value) in mapping { mapping[key] = readable(value) }
+      let values = exact as? [String: Any]
+      for (key, value) in mapping { mapping[key] = readable(value, values?[key.string ?? ""]) }
       return .mapping(mapping)
     case .sequence(var sequence):
       sequence.style = .flow
-      for index in sequence.indices { sequence[index] = readable(sequence[index]) }
+      let values = exact as? [Any]
+      for index in sequence.indices { sequence[index] = readable(sequence[index], values?[index]) }
       return .sequence(sequence)
-    case .scalar(let scalar):
-      guard scalar.style == .plain, scalar.string.contains("e"), let number = Double(scalar.string) else {
+    default:
+      guard let text = node.string, text.contains("e"), Double(text) != nil, let number = exact as? Double else {
         return node
       }
       return Node("\(number)", node.tag)
-    default:
-      return node
     }
   }
 

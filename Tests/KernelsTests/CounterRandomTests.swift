@@ -1,4 +1,4 @@
-import Kernels
+@testable import Kernels
 import Testing
 
 @Suite struct CounterRandomTests {
