@@ -72,11 +72,16 @@ let package = Package(
       dependencies: ["ProgramOptions"],
       linkerSettings: staticSwift),
 
-    .testTarget(name: "CorpusTests", dependencies: ["Corpus"]),
-    .testTarget(name: "HDF5FilesTests", dependencies: ["HDF5Files"]),
+    .target(name: "TestSupport", dependencies: ["Files"], path: "Tests/TestSupport"),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"]),
+    .testTarget(name: "CorpusTests", dependencies: ["Corpus", "TestSupport"]),
     .testTarget(name: "ModelTests", dependencies: ["Model"]),
     .testTarget(name: "TrainingTests", dependencies: ["Training"]),
+    .testTarget(name: "HDF5FilesTests", dependencies: ["HDF5Files", "TestSupport"]),
+    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
+    .executableTarget(name: "mpi-fixture", dependencies: ["Daemon"], path: "Tests/MPIFixture"),
+    .testTarget(name: "MPITests", dependencies: ["TestSupport", "mpi-fixture"]),
+    .testTarget(name: "ProgramTests", dependencies: ["Checkpoints", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -307,7 +307,7 @@ public final class Run {
       trained: trained, reason: progress.finished?.rawValue ?? "", checkpoint: store.path(step: progress.step),
       epochs: progress.epoch, steps: progress.step, validationLoss: last?.loss,
       validationPerplexity: last?.perplexity,
-      sourcePerplexity: part.sourceNats.map { exp(-$0 / Double(part.tokens)) }, bestEpoch: progress.bestEpoch,
+      sourcePerplexity: part.sourceNats.map { exp($0 / Double(part.tokens)) }, bestEpoch: progress.bestEpoch,
       testLoss: results.testLoss, testPerplexity: results.testLoss.map { exp($0) },
       trainingSeconds: pace.trainingSeconds)
   }

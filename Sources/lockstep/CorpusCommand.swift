@@ -131,7 +131,7 @@ struct CorpusCommand: ParsableCommand {
       line += " in \(part.shards.count) file\(part.shards.count == 1 ? "" : "s")"
       if part.unknownTokens > 0 { line += ", \(part.unknownTokens) of them <unk>" }
       if let nats = part.sourceNats, part.tokens > 0 {
-        line += String(format: ", the source's own perplexity %.4f", exp(-nats / Double(part.tokens)))
+        line += String(format: ", the source's own perplexity %.4f", exp(nats / Double(part.tokens)))
       }
       print(line)
     }

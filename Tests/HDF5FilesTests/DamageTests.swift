@@ -1,6 +1,7 @@
 import Files
 import Glibc
 import HDF5Files
+import TestSupport
 import Testing
 
 /// Whatever happens to a file's bytes, it is refused before HDF5 sees it.

@@ -1,20 +1,12 @@
-import Foundation
 import HDF5Files
+import TestSupport
 import Testing
 
 /// Other HDF5 programs read the files as they are. Needs `h5dump`, which launch/setup installs.
 @Suite struct DumpTests {
   private func dump(_ arguments: String...) throws -> (status: Int32, output: String) {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["h5dump"] + arguments
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = pipe
-    try process.run()
-    let output = pipe.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: output, as: UTF8.self))
+    let outcome = try Programs.run("h5dump", arguments, in: "/")
+    return (outcome.status, outcome.output + outcome.error)
   }
 
   @Test func h5dumpReadsFiles() throws {

@@ -1,5 +1,6 @@
 import Files
 import HDF5Files
+import TestSupport
 import Testing
 
 /// What is not as asked for is refused with a message that says so.

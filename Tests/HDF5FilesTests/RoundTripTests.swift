@@ -1,4 +1,5 @@
 import HDF5Files
+import TestSupport
 import Testing
 
 @Suite struct RoundTripTests {

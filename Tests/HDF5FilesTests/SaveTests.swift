@@ -1,6 +1,7 @@
 import Files
 import Glibc
 import HDF5Files
+import TestSupport
 import Testing
 
 @Suite struct SaveTests {

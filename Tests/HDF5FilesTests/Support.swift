@@ -1,19 +1,4 @@
 import Files
-import Foundation
-
-/// A new, empty folder that goes with the object.
-final class TemporaryFolder: Sendable {
-  let path: String
-
-  init() throws {
-    path = FileManager.default.temporaryDirectory.path + "/hdf5-files-\(UUID().uuidString)"
-    try FileSystem.createDirectory(path)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  func file(_ name: String) -> String { "\(path)/\(name)" }
-}
 
 func bytes(of path: String) throws -> [UInt8] {
   let file = try MappedFile(path)

@@ -1,0 +1,158 @@
+import Checkpoints
+import Corpus
+import Files
+import Foundation
+import HDF5Files
+import Kernels
+import Model
+import TestSupport
+import Testing
+import Training
+
+@Suite struct CheckpointTests {
+  private func checkpoint(step: Int = 7, tokenizer: TokenizerKind = .words) throws -> Checkpoint {
+    var configuration = RunConfiguration()
+    configuration.corpus.text = ["a.txt"]
+    configuration.model = ModelConfiguration(embeddingSize: 3, hiddenSizes: [4, 5])
+    configuration.training.batchSize = 2
+    let entries: [String] =
+      switch tokenizer {
+      case .words: ["<unk>", "<eos>", "cat", "Käse", "gül"]
+      case .characters: ["\0", "\n", " ", "a", "ز", "🙂"]
+      case .bytes: []
+      }
+    let vocabulary = try Vocabulary(kind: tokenizer, entries: entries)
+    let layout = ParameterLayout(configuration.model, vocabularySize: vocabulary.count)
+    let parameters = try Parameters(layout)
+    parameters.initialize(configuration.model, seed: 9)
+    let slots = try Optimizer.slotNames(.adam).enumerated().map { index, name in
+      let buffer = try FloatBuffer(layout.bufferCount)
+      for view in layout.views { for place in view.range { buffer[place] = Float(place + index) / 3 } }
+      return (name, buffer)
+    }
+    var progress = TrainingProgress()
+    progress.step = step
+    progress.bestLoss = 1.0 / 3
+    var curves = Curves()
+    curves.training = (1...3).map {
+      TrainingPoint(
+        step: $0, epoch: 1, tokens: $0 * 10, loss: 1 / Double($0), perplexity: 2, learningRate: 0.1,
+        gradientNorm: 0.5, tokensPerSecond: 100)
+    }
+    curves.validation = [ValidationPoint(step: 3, epoch: 1, loss: 0.7, perplexity: 2.01)]
+    var results = RunResults()
+    results.testLoss = 0.9
+    results.samples = [Sample(step: 3, temperature: 0.5, prompt: "a", text: "b\nc \u{1F642}")]
+    let floats = 2 * RecurrentState.floatsPerLane(configuration.model)
+    return Checkpoint(
+      configuration: configuration, progress: progress, vocabulary: vocabulary, corpusFingerprint: "abc",
+      parameters: parameters, optimizerSlots: slots, laneStates: (0..<floats).map { Float($0) * 0.1 },
+      curves: curves, results: results,
+      provenance: Provenance(program: "0", oneDNN: "2", instructionSet: "x", threads: 1, ranks: 2))
+  }
+
+  @Test(arguments: TokenizerKind.allCases)
+  func everythingReadsBackExactly(tokenizer: TokenizerKind) throws {
+    let folder = try TemporaryFolder()
+    let written = try checkpoint(tokenizer: tokenizer)
+    try written.save(to: folder.file("a.h5"))
+    let read = try CheckpointFile(folder.file("a.h5"))
+    #expect(read.configuration == written.configuration)
+    #expect(read.progress == written.progress)
+    #expect(read.vocabulary == written.vocabulary)
+    #expect(read.results == written.results)
+    #expect(read.provenance == written.provenance)
+    #expect(read.corpusFingerprint == "abc")
+    #expect(try read.readCurves() == written.curves)
+    #expect(try read.readLaneStates() == written.laneStates)
+    let parameters = try Parameters(read.parameterLayout)
+    try read.readParameters(into: parameters)
+    #expect(Array(parameters.buffer.values) == Array(written.parameters.buffer.values))
+    for slot in written.optimizerSlots {
+      let buffer = try FloatBuffer(slot.buffer.count)
+      try read.readOptimizer(slot: slot.name, into: buffer, layout: parameters.layout)
+      #expect(Array(buffer.values) == Array(slot.buffer.values))
+    }
+  }
+
+  @Test func equalCheckpointsAreEqualFiles() throws {
+    let folder = try TemporaryFolder()
+    for name in ["a.h5", "b.h5"] { try checkpoint().save(to: folder.file(name)) }
+    let files = try ["a.h5", "b.h5"].map { try Data(contentsOf: URL(fileURLWithPath: folder.file($0))) }
+    #expect(files[0] == files[1])
+  }
+
+  @Test func curvesReadBack() throws {
+    let folder = try TemporaryFolder()
+    let curves = try checkpoint().curves
+    try curves.save(to: folder.file("curves.h5"))
+    #expect(try Curves(path: folder.file("curves.h5")) == curves)
+    try Curves().save(to: folder.file("curves.h5"))
+    #expect(try Curves(path: folder.file("curves.h5")) == Curves())
+    expectError("\"checkpoint\"", "\"curves\"") { _ = try CheckpointFile(folder.file("curves.h5")) }
+  }
+
+  @Test func whatIsMissingOrMisshapenIsNamed() throws {
+    let folder = try TemporaryFolder()
+    let writer = try HDF5Writer(kind: "checkpoint", formatVersion: 1)
+    try writer.save(to: folder.file("empty.h5"))
+    expectError("/configuration") { _ = try CheckpointFile(folder.file("empty.h5")) }
+
+    try checkpoint().save(to: folder.file("a.h5"))
+    let other = ParameterLayout(ModelConfiguration(embeddingSize: 4, hiddenSizes: [4, 5]), vocabularySize: 5)
+    expectError("/parameters/embedding", "[5, 4]", "[5, 3]") {
+      try CheckpointFile(folder.file("a.h5")).readParameters(into: Parameters(other))
+    }
+  }
+
+  @Test func newerFormatsAreRefused() throws {
+    let folder = try TemporaryFolder()
+    let writer = try HDF5Writer(kind: "checkpoint", formatVersion: 99)
+    try writer.save(to: folder.file("new.h5"))
+    expectError("99") { _ = try CheckpointFile(folder.file("new.h5")) }
+  }
+
+  @Test func theNewestWholeOneIsFound() throws {
+    let folder = try TemporaryFolder()
+    let store = CheckpointStore(folder.file("run"))
+    #expect(try store.newest { _, _ in }?.path == nil)
+    for step in [0, 5, 12, 100] { _ = try store.save(checkpoint(step: step)) }
+    #expect(try store.steps() == [0, 5, 12, 100])
+    #expect(try store.newest { _, _ in }?.progress.step == 100)
+
+    // A flipped byte, then a file cut short: each is told and passed over.
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: store.path(step: 100)))
+    bytes[bytes.count / 2] ^= 1
+    try bytes.write(to: URL(fileURLWithPath: store.path(step: 100)))
+    try bytes.prefix(1000).write(to: URL(fileURLWithPath: store.path(step: 12)))
+    var damaged: [String] = []
+    #expect(try store.newest { path, _ in damaged.append(path) }?.progress.step == 5)
+    #expect(damaged == [store.path(step: 100), store.path(step: 12)])
+
+    for step in [0, 5] { try Data().write(to: URL(fileURLWithPath: store.path(step: step))) }
+    #expect(throws: CheckpointError.noneValid(directory: store.directory, damaged: 4)) {
+      try store.newest { _, _ in }
+    }
+  }
+
+  @Test func theLastAndTheBestAreKept() throws {
+    let folder = try TemporaryFolder()
+    let store = CheckpointStore(folder.path)
+    for step in [0, 5, 12, 100] { _ = try store.save(checkpoint(step: step)) }
+    try store.prune(keep: 0, best: nil)
+    #expect(try store.steps() == [0, 5, 12, 100])
+    try store.prune(keep: 2, best: 5)
+    #expect(try store.steps() == [5, 12, 100])
+    try store.prune(keep: 1, best: nil)
+    #expect(try store.steps() == [100])
+  }
+
+  @Test func otherFilesAreLeftAlone() throws {
+    let folder = try TemporaryFolder()
+    for name in ["step-x.h5", "step-00000001.h5.partial-1", "notes.txt"] { try folder.write(name, "x") }
+    let store = CheckpointStore(folder.path)
+    #expect(try store.steps() == [])
+    try store.prune(keep: 1, best: nil)
+    #expect(try FileSystem.list(folder.path).count == 3)
+  }
+}

@@ -1,0 +1,30 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The communicator under a real mpirun (Tests/MPIFixture makes the checks).
+@Suite struct MPITests {
+  private func fixture(ranks: Int, _ arguments: String...) throws -> Outcome {
+    try Programs.mpirun(
+      ["-n", "\(ranks)", "\(Programs.folder)/mpi-fixture"] + arguments, in: "/tmp", seconds: 60)
+  }
+
+  @Test(arguments: [1, 2, 3, 4])
+  func collectivesAreRight(ranks: Int) throws {
+    let outcome = try fixture(ranks: ranks)
+    #expect(outcome.status == 0, "\(outcome.output) \(outcome.error)")
+    #expect(outcome.output.contains("all is well on \(ranks) ranks"))
+  }
+
+  @Test func anErrorOfAllIsSaidOnce() throws {
+    let outcome = try fixture(ranks: 3, "fail-alike")
+    #expect(outcome.status == 1)
+    #expect(outcome.error.components(separatedBy: "fixture: error: milk").count == 2, "\(outcome.error)")
+  }
+
+  @Test func anErrorOfOneEndsAll() throws {
+    let outcome = try fixture(ranks: 3, "fail-alone")
+    #expect(outcome.status == 1)
+    #expect(outcome.error.contains("fixture: error on rank 2 ("), "\(outcome.error)")
+  }
+}

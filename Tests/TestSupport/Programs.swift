@@ -1,0 +1,83 @@
+import Foundation
+
+/// How a program ended, and what it said.
+public struct Outcome: Sendable {
+  /// Exit status, or the number of the signal that ended it.
+  public let status: Int32
+  public let output: String
+  public let error: String
+
+  public var lines: [String] { output.split(separator: "\n").map(String.init) }
+}
+
+/// Real programs, started as a person would.
+public enum Programs {
+  /// Where launch/test, or `swift build -c release`, has put lockstep and lockstepd.
+  public static var folder: String {
+    if let given = ProcessInfo.processInfo.environment["LOCKSTEP_BINARIES"] { return given }
+    return repository + "/.build/release"
+  }
+
+  /// The top of the repository.
+  public static var repository: String {
+    var url = URL(fileURLWithPath: #filePath)
+    for _ in 0..<3 { url.deleteLastPathComponent() }
+    return url.path
+  }
+
+  /// Runs a program by its name on PATH or its path; ended by force, with status -1, after `seconds`.
+  public static func run(
+    _ program: String, _ arguments: [String], in directory: String, seconds: Double = 120,
+    environment: [String: String] = [:]
+  ) throws -> Outcome {
+    let folder = try TemporaryFolder()
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = [program] + arguments
+    process.currentDirectoryURL = URL(fileURLWithPath: directory)
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    process.standardInput = FileHandle.nullDevice
+    // Files, not pipes: a full pipe would stop a program that nobody reads in time.
+    try folder.write("output", "")
+    try folder.write("error", "")
+    process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: folder.file("output")))
+    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: folder.file("error")))
+    let ended = DispatchSemaphore(value: 0)
+    process.terminationHandler = { _ in ended.signal() }
+    try process.run()
+    var inTime = true
+    if ended.wait(timeout: .now() + seconds) == .timedOut {
+      inTime = false
+      process.terminate()
+      if ended.wait(timeout: .now() + 5) == .timedOut { kill(process.processIdentifier, SIGKILL) }
+    }
+    func read(_ name: String) throws -> String {
+      String(decoding: try Data(contentsOf: URL(fileURLWithPath: folder.file(name))), as: UTF8.self)
+    }
+    return Outcome(
+      status: inTime ? process.terminationStatus : -1, output: try read("output"), error: try read("error"))
+  }
+
+  /// `lockstep …` in a folder.
+  public static func lockstep(_ arguments: String..., in directory: String, seconds: Double = 120) throws -> Outcome {
+    try run("\(folder)/lockstep", arguments, in: directory, seconds: seconds, environment: ["OMP_NUM_THREADS": "1"])
+  }
+
+  /// `mpirun -n ranks lockstepd …` in a folder, one thread a rank.
+  public static func lockstepd(
+    ranks: Int, _ arguments: [String], in directory: String, seconds: Double = 180
+  ) throws -> Outcome {
+    try mpirun(["-n", "\(ranks)", "\(folder)/lockstepd"] + arguments, in: directory, seconds: seconds)
+  }
+
+  /// `mpirun …`, as any user and with more ranks than cores.
+  public static func mpirun(_ arguments: [String], in directory: String, seconds: Double = 180) throws -> Outcome {
+    try run(
+      "mpirun", ["--oversubscribe", "--bind-to", "none"] + arguments, in: directory, seconds: seconds,
+      environment: [
+        "OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        // Ranks that share cores must not burn them waiting.
+        "OMPI_MCA_mpi_yield_when_idle": "1",
+      ])
+  }
+}
