@@ -38,8 +38,7 @@ public struct FileError: Error, CustomStringConvertible, Equatable {
 /// The one place where a system call's result is looked at: `-1` throws what `errno` says.
 /// An interrupted call (`EINTR`) is made again.
 @discardableResult
-func checked<Result: SignedInteger>(_ operation: String, _ path: String, _ call: () -> Result) throws -> Result
-{
+func checked<Result: SignedInteger>(_ operation: String, _ path: String, _ call: () -> Result) throws -> Result {
   while true {
     let result = call()
     if result != -1 { return result }

@@ -13,7 +13,8 @@ public struct RunOptions: ParsableArguments {
     help: ArgumentHelp("Sets one key over the file, as in training.epochs=3. May be repeated.", valueName: "key=value"))
   public var settings: [String] = []
 
-  @Option(help: "What to do about checkpoints already in the run's folder: auto goes on from the newest, never refuses.")
+  @Option(
+    help: "What to do about checkpoints already in the run's folder: auto goes on from the newest, never refuses.")
   public var resume: ResumePolicy = .auto
 
   @Option(help: "How progress is shown: live writes over one line, plain writes lines now and then.")

@@ -85,7 +85,8 @@ public final class SavedModel {
     if vocabulary.kind == .words, let index = tokens.firstIndex(of: Vocabulary.unknown) {
       let words = prompt.split(whereSeparator: \.isWhitespace)
       throw CorpusError(
-        "the prompt", "word \(index + 1)\(index < words.count ? ", '\(words[index])'," : "") is not one the "
+        "the prompt",
+        "word \(index + 1)\(index < words.count ? ", '\(words[index])'," : "") is not one the "
           + "model knows; expected words of its vocabulary of \(vocabulary.count)",
         remedy: "use other words")
     }

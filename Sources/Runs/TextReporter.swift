@@ -44,7 +44,9 @@ public final class TextReporter: Reporter {
     case .epoch(let epoch): line(Self.text(epoch))
     case .saved: break
     case .test(let loss, let perplexity, let bits):
-      line("test     loss \(Self.number(loss)) nats, \(Self.number(bits)) bits a token, perplexity \(Self.number(perplexity))")
+      line(
+        "test     loss \(Self.number(loss)) nats, \(Self.number(bits)) bits a token, perplexity \(Self.number(perplexity))"
+      )
     case .sample(let sample):
       line("")
       line("sample at temperature \(sample.temperature)")

@@ -74,7 +74,9 @@ extension RunConfiguration {
 
   private static func isFolderName(_ name: String) -> Bool {
     !name.isEmpty && !name.hasPrefix(".")
-      && name.unicodeScalars.allSatisfy { $0.properties.isAlphabetic || $0.properties.numericType != nil || "._-".unicodeScalars.contains($0) }
+      && name.unicodeScalars.allSatisfy {
+        $0.properties.isAlphabetic || $0.properties.numericType != nil || "._-".unicodeScalars.contains($0)
+      }
   }
 
   private func check(_ key: String, _ value: some Any, _ holds: Bool, _ expected: String) throws {

@@ -44,7 +44,7 @@ import Testing
     let folder = try TemporaryFolder()
     try expectRefused("model.hiddenSizes=[]", in: folder, saying: "--set model.hiddenSizes=[]", "at least one layer")
     try expectRefused("model.dropout=1.5", in: folder, saying: "model.dropout is 1.5", "probability")
-    try expectRefused("trainig.epochs=3", in: folder, saying: "did you mean 'training.epochs'")
+    try expectRefused("trainig.epochs=3", in: folder, saying: "did you mean 'training'")
     try expectRefused(
       "training.batchSize=2", in: folder, ranks: 3, saying: "training.batchSize is 2 for 3 ranks", "start fewer ranks")
     try folder.write("bad.yaml", "name: x\nmodel:\n  layers: 3\n")
@@ -59,7 +59,8 @@ import Testing
     try expectRefused("model.hiddenSizes=[900000]", in: folder, saying: "this run needs about", "model.hiddenSizes")
     // A limit of the process's own, as a batch system sets it; one rank is enough.
     let limited = try Programs.run(
-      "bash", ["-c", "ulimit -v 4000000; exec \(Programs.folder)/lockstep train small.yaml --set model.hiddenSizes=[12000]"],
+      "bash",
+      ["-c", "ulimit -v 4000000; exec \(Programs.folder)/lockstep train small.yaml --set model.hiddenSizes=[12000]"],
       in: folder.path, seconds: 30, environment: ["OMP_NUM_THREADS": "1"])
     #expect(limited.status == 1 && limited.error.contains("this run needs about"), "\(limited.error)")
   }

@@ -41,7 +41,8 @@ import Testing
     #expect(try Programs.lockstep("train", folder.writeSmallConfiguration(), in: folder.path).status == 0)
     try folder.write("text.txt", "the cats run .\nthe dog sleeps .\n")
     for lanes in ["1", "3"] {
-      let outcome = try Programs.lockstep("evaluate", "checkpoints/small", "text.txt", "--lanes", lanes, in: folder.path)
+      let outcome = try Programs.lockstep(
+        "evaluate", "checkpoints/small", "text.txt", "--lanes", lanes, in: folder.path)
       #expect(outcome.output.contains("predictions  9\n"), "\(outcome.output) \(outcome.error)")
     }
   }
@@ -85,7 +86,9 @@ import Testing
 
   @Test func badCommandLinesShowTheUsage() throws {
     let folder = try TemporaryFolder()
-    for arguments in [["generate"], ["generate", "x", "--length", "-3"], ["evaluate", "x", "y", "--lanes", "0"], ["nothing"]] {
+    for arguments in [
+      ["generate"], ["generate", "x", "--length", "-3"], ["evaluate", "x", "y", "--lanes", "0"], ["nothing"],
+    ] {
       let outcome = try Programs.run("\(Programs.folder)/lockstep", arguments, in: folder.path)
       #expect(outcome.status == 64 && outcome.error.contains("Usage:"), "\(outcome.error)")
     }

@@ -7,7 +7,10 @@ import Testing
   @Test func sourcesAreFormatted() throws {
     let outcome = try Programs.run(
       "swift",
-      ["format", "lint", "--strict", "--parallel", "--configuration", ".swift-format", "--recursive", "Package.swift", "Sources", "Tests"],
+      [
+        "format", "lint", "--strict", "--parallel", "--configuration", ".swift-format", "--recursive", "Package.swift",
+        "Sources", "Tests",
+      ],
       in: Programs.repository, seconds: 300)
     #expect(outcome.status == 0, "\(outcome.error.prefix(4000))")
   }

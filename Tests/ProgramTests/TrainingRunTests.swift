@@ -100,7 +100,8 @@ import Testing
 
     let refused = try Programs.lockstepd(ranks: 2, ["run", configuration, "--resume", "never"], in: folder.path)
     #expect(refused.status == 1 && refused.error.contains("--resume never"))
-    let other = try Programs.lockstepd(ranks: 2, ["run", configuration] + set("model.hiddenSizes=[8]"), in: folder.path)
+    let other = try Programs.lockstepd(
+      ranks: 2, ["run", configuration] + set("model.hiddenSizes=[8]"), in: folder.path)
     #expect(other.status == 1 && other.error.contains("model.hiddenSizes [24, 16], and this one has [8]"))
     let text = try Programs.lockstepd(ranks: 2, ["run", configuration] + set("corpus.sampleSeed=2"), in: folder.path)
     #expect(text.status == 1 && text.error.contains("fingerprint"))
@@ -117,7 +118,8 @@ import Testing
     try folder.write("checkpoints/small/\(FileSystem.name(of: store.path(step: steps[1])))", "not whole")
     let outcome = try Programs.lockstepd(ranks: 2, settings, in: folder.path)
     #expect(outcome.status == 0 && outcome.output.contains("warning: passed over a checkpoint"), "\(outcome.error)")
-    #expect(outcome.output.contains("resuming from checkpoints/small/\(FileSystem.name(of: store.path(step: steps[0])))"))
+    #expect(
+      outcome.output.contains("resuming from checkpoints/small/\(FileSystem.name(of: store.path(step: steps[0])))"))
 
     for step in try store.steps() {
       try folder.write("checkpoints/small/\(FileSystem.name(of: store.path(step: step)))", "not whole")
@@ -129,11 +131,14 @@ import Testing
   @Test func othersReadTheFiles() throws {
     let folder = try TemporaryFolder()
     #expect(try Programs.lockstepd(ranks: 2, ["run", folder.writeSmallConfiguration()], in: folder.path).status == 0)
-    let curves = try Programs.run("h5dump", ["-d", "/validation/perplexity", "checkpoints/small/curves.h5"], in: folder.path)
+    let curves = try Programs.run(
+      "h5dump", ["-d", "/validation/perplexity", "checkpoints/small/curves.h5"], in: folder.path)
     #expect(curves.status == 0 && curves.output.contains("H5T_IEEE_F64LE"), "\(curves.error)")
     let path = try #require(CheckpointStore(folder.file("checkpoints/small")).newest { _, _ in }).path
     let checkpoint = try Programs.run("h5dump", ["-n", path], in: folder.path)
-    for name in ["/parameters/lstm.1.weightHidden", "/optimizer/firstMoment/embedding", "/lanes/state", "/configuration"] {
+    for name in [
+      "/parameters/lstm.1.weightHidden", "/optimizer/firstMoment/embedding", "/lanes/state", "/configuration",
+    ] {
       #expect(checkpoint.output.contains(name), "\(checkpoint.output)")
     }
   }

@@ -6,7 +6,7 @@ public final class TemporaryFolder: Sendable {
   public let path: String
 
   public init() throws {
-    path = "\(NSTemporaryDirectory())/lockstep-test-\(UUID().uuidString)"
+    path = "\(FileManager.default.temporaryDirectory.path)/lockstep-test-\(UUID().uuidString)"
     try FileSystem.createDirectory(path)
   }
 

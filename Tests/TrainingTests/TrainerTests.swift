@@ -48,7 +48,10 @@ import Training
 
   @Test func theSameSeedGivesTheSameBits() throws {
     func run(seed: UInt64) throws -> [Float] {
-      let trainer = try trainer(configuration { $0.seed = seed; $0.model.dropout = 0.3 })
+      let trainer = try trainer(
+        configuration {
+          $0.seed = seed; $0.model.dropout = 0.3
+        })
       try trainer.begin()
       _ = try losses(trainer, steps: 8)
       return Array(trainer.parameters.buffer.values)

@@ -40,7 +40,8 @@ public final class TokenReader: TokenSource {
   /// Maps and checks the token files that hold these tokens. Throws `CorpusError`.
   public func verify(_ range: Range<Int>) throws {
     for shard in shards.indices
-    where !range.isEmpty && starts[shard] < range.upperBound && range.lowerBound < starts[shard] + shards[shard].tokens {
+    where !range.isEmpty && starts[shard] < range.upperBound && range.lowerBound < starts[shard] + shards[shard].tokens
+    {
       _ = try file(shard)
     }
   }
