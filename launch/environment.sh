@@ -42,7 +42,8 @@ if ((EUID == 0)); then
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
 
-# Without a remote shell mpirun of Open MPI 4 does not even start ranks on this machine: name one it never calls.
+# Without a remote shell mpirun of Open MPI 4 does not even start ranks on this machine: name one, which it then
+# never calls.
 if ! command -v ssh >/dev/null && ! command -v rsh >/dev/null; then
   export OMPI_MCA_plm_rsh_agent=${OMPI_MCA_plm_rsh_agent:-false}
 fi

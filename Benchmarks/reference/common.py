@@ -1,4 +1,6 @@
-"""What the reference trainings share: the model, its first weights, cuts and windows of a text."""
+"""What the reference trainings share: the model, weights and states of checkpoints, cuts and windows of a text."""
+
+import json
 
 import h5py
 import torch
@@ -48,6 +50,24 @@ def load_weights(model, path):
             raise SystemExit(f"{path}: expected parameters {expected}, found {found}")
         for name, place in places.items():
             place.copy_(torch.from_numpy(file["parameters"][name][...]))
+
+
+def load_states(model, path):
+    """The lanes' recurrent states of a Lockstep checkpoint, as PyTorch's LSTM takes them.
+
+    A lane has its layers one after the other, hidden before cell state.
+    """
+    with h5py.File(path) as file:
+        states = torch.from_numpy(file["lanes/state"][...])
+    layers, size = model.lstm.num_layers, model.lstm.hidden_size
+    states = states.reshape(len(states), layers, 2, size).permute(2, 1, 0, 3)
+    return states[0].contiguous(), states[1].contiguous()
+
+
+def checkpoint_step(path):
+    """The number of steps a Lockstep checkpoint was made after."""
+    with h5py.File(path) as file:
+        return json.loads(file["progress"][()])["step"]
 
 
 def cut_offsets(text, split, is_boundary):

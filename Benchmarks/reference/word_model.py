@@ -3,7 +3,10 @@
     python Benchmarks/reference/word_model.py text.txt --weights initial.h5 --max-steps 200 \\
         --output reference.csv
 
-Begun with the first weights of a Lockstep run, it makes the same steps, for `compare_losses.py`.
+Begun with the first weights of a Lockstep run, it makes the same steps, for `compare_losses.py`. Given
+more of that run's checkpoints, it takes over weights and states at each of them: a rate of 1 makes this
+recipe chaotic, so that two runs that differ in the last bit of one number part after fifty steps, and
+only from common points can every step be compared.
 The recipe is that of Zaremba et al. 2014 without dropout: plain gradient descent, at a constant
 rate, on the loss summed over a window and averaged over lanes, the gradient clipped by its norm.
 Reported is the mean loss of a token in nats, before the step's update; steps count from 1.
@@ -20,7 +23,10 @@ import sys
 import time
 
 import torch
-from common import LanguageModel, clip_gradients, cut_offsets, detached, load_weights, windows
+from common import (
+    LanguageModel, checkpoint_step, clip_gradients, cut_offsets, detached, load_states, load_weights,
+    windows,
+)
 
 WHITE_SPACE = re.compile("[\t-\r \u00a0\u1680\u2000-\u200a\u202f\u205f\u2060\u3000]+")
 SPECIALS = ["<unk>", "<eos>"]
@@ -32,21 +38,22 @@ def main():
     torch.manual_seed(arguments.seed)
     tokens, vocabulary_size = read_tokens(arguments)
     model = LanguageModel(vocabulary_size, arguments.hidden, arguments.layers)
-    if arguments.weights:
-        load_weights(model, arguments.weights)
-    else:
+    checkpoints = {checkpoint_step(path): path for path in arguments.weights}
+    if 0 not in checkpoints:
         for parameter in model.learned():
             torch.nn.init.uniform_(parameter, -0.1, 0.1)
     note(f"{len(tokens)} tokens, {vocabulary_size} words in the vocabulary")
     with open_output(arguments.output) as output:
         print("step,loss", file=output)
-        train(model, tokens, arguments, output)
+        train(model, tokens, checkpoints, arguments, output)
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description="Trains Zaremba's word model in plain PyTorch.")
     parser.add_argument("text", type=pathlib.Path, help="UTF-8 text; its first part is trained on")
-    parser.add_argument("--weights", help="HDF5 checkpoint to begin with; else uniform in ±0.1")
+    parser.add_argument("--weights", nargs="+", default=[], metavar="CHECKPOINT",
+                        help="checkpoints to begin with, and to go on from when their step is reached;"
+                        " else weights begin uniform in ±0.1")
     parser.add_argument("--split", type=float, nargs=3, default=[0.9, 0.05, 0.05],
                         metavar=("TRAIN", "VALIDATION", "TEST"), help="fractions of its bytes")
     parser.add_argument("--vocabulary", type=int, default=10000,
@@ -87,7 +94,7 @@ def read_words(text):
     return words[:-1]  # no line end after the last piece
 
 
-def train(model, tokens, arguments, output):
+def train(model, tokens, checkpoints, arguments, output):
     """Trains epoch by epoch; writes the loss of each step."""
     learned = model.learned()
     step = 0
@@ -96,6 +103,9 @@ def train(model, tokens, arguments, output):
         state = None
         losses = []
         for inputs, targets in windows(tokens, arguments.lanes, arguments.steps):
+            if step in checkpoints:
+                load_weights(model, checkpoints[step])
+                state = load_states(model, checkpoints[step])
             logits, state = model(inputs, state)
             state = detached(state)
             loss = torch.nn.functional.cross_entropy(logits, targets.flatten(), reduction="sum")

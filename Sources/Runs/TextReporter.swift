@@ -7,6 +7,7 @@ public final class TextReporter: Reporter {
   private let clock = ContinuousClock()
   private var lastStatus: ContinuousClock.Instant?
   private var statusIsShown = false
+  private var work: (name: String, left: TimeLeft)?
 
   /// `interval` is the time between progress lines of the plain style.
   public init(style: ProgressStyle, interval: Duration) {
@@ -22,7 +23,7 @@ public final class TextReporter: Reporter {
         line("  \(entry)")
       }
     case .preparing(let phase, let done, let total):
-      status("preparing the corpus: \(phase) \(Self.percent(done, of: total))")
+      working("preparing the corpus: \(phase)", done, total)
     case .corpus(let corpus):
       line(
         "corpus   \(corpus.tokenizer), vocabulary \(corpus.vocabularySize.formatted()); tokens: "
@@ -39,8 +40,10 @@ public final class TextReporter: Reporter {
       line("warning: passed over a checkpoint that cannot be read: \(path): \(problem)")
     case .resumed(let path, let step, let epoch):
       line("resuming from \(path): step \(step), \(epoch) epoch\(epoch == 1 ? "" : "s") complete")
-    case .step(let step): status(Self.text(step))
-    case .evaluating(let done, let total): status("evaluating \(Self.percent(done, of: total))")
+    case .step(let step):
+      work = nil
+      status(Self.text(step))
+    case .evaluating(let done, let total): working("evaluating", done, total)
     case .epoch(let epoch): line(Self.text(epoch))
     case .saved: break
     case .test(let loss, let perplexity, let bits):
@@ -62,7 +65,7 @@ public final class TextReporter: Reporter {
     line(
       summary.trained
         ? "finished (\(summary.reason)) after \(summary.epochs) epochs, \(summary.steps) steps, "
-          + "\(Self.time(summary.trainingSeconds)) of training"
+          + "\(duration(summary.trainingSeconds)) of training"
         : "this run is finished (\(summary.reason)) after \(summary.epochs) epochs, \(summary.steps) steps; "
           + "raise training.epochs to go on, or give it another name to start afresh")
     line("checkpoint \(summary.checkpoint)")
@@ -94,11 +97,17 @@ public final class TextReporter: Reporter {
     }
   }
 
+  /// Progress of a piece of work that is named.
+  private func working(_ name: String, _ done: Int, _ total: Int) {
+    if work?.name != name { work = (name, TimeLeft()) }
+    status("\(name) \(work?.left.text(done, of: total) ?? "")")
+  }
+
   private static func text(_ step: RunEvent.StepSummary) -> String {
     "epoch \(pad(step.epoch, like: step.epochs))/\(step.epochs)  "
       + "step \(pad(step.step, like: step.totalSteps))/\(step.totalSteps)  "
       + "loss \(number(step.loss))  perplexity \(number(step.perplexity))  rate \(short(step.learningRate))  "
-      + "\(thousands(step.tokensPerSecond)) tokens/s  \(time(step.secondsLeft)) left"
+      + "\(thousands(step.tokensPerSecond)) tokens/s  \(duration(step.secondsLeft)) left"
   }
 
   private static func text(_ epoch: RunEvent.EpochSummary) -> String {
@@ -108,7 +117,7 @@ public final class TextReporter: Reporter {
     if let loss = epoch.validationLoss, let perplexity = epoch.validationPerplexity {
       text += "validation loss \(number(loss)) perplexity \(number(perplexity))\(epoch.isBest ? " *" : "  ")  "
     }
-    return text + "\(thousands(epoch.tokensPerSecond)) tokens/s  \(time(epoch.seconds))"
+    return text + "\(thousands(epoch.tokensPerSecond)) tokens/s  \(duration(epoch.seconds))"
   }
 
   private static func pad(_ value: Int, like widest: Int) -> String {
@@ -126,18 +135,6 @@ public final class TextReporter: Reporter {
 
   private static func thousands(_ value: Double) -> String {
     value >= 10_000 ? String(format: "%.1fk", value / 1000) : String(format: "%.0f", value)
-  }
-
-  static func time(_ seconds: Double) -> String {
-    guard seconds.isFinite else { return "?" }
-    let whole = Int(seconds.rounded())
-    if whole >= 3600 { return "\(whole / 3600)h\(String(format: "%02d", whole % 3600 / 60))m" }
-    if whole >= 60 { return "\(whole / 60)m\(String(format: "%02d", whole % 60))s" }
-    return seconds < 10 ? String(format: "%.1fs", seconds) : "\(whole)s"
-  }
-
-  private static func percent(_ done: Int, of total: Int) -> String {
-    total > 0 ? "\(min(100, done * 100 / total)) %" : ""
   }
 
   private static func megabytes(_ bytes: Int) -> String { "\((bytes + 999_999) / 1_000_000) MB" }

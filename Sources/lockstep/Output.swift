@@ -13,22 +13,19 @@ func printJSON(_ value: some Encodable) throws {
 /// where it is soon done.
 final class ProgressMeter {
   private let label: String
-  private let begun = ContinuousClock.now
-  private var shown: ContinuousClock.Instant?
+  private let left = TimeLeft()
+  private var shown = 0.0
 
   init(_ label: String) { self.label = label }
 
   func show(_ done: Int, of total: Int) {
-    let now = ContinuousClock.now
-    guard Console.errorIsTerminal, now - begun > .seconds(1), shown.map({ now - $0 > .milliseconds(200) }) ?? true
-    else { return }
+    let now = left.seconds
+    guard Console.errorIsTerminal, now > 1, now - shown > 0.2 else { return }
     shown = now
-    let seconds = (now - begun) / .seconds(1)
-    let left = done > 0 ? Int(seconds * Double(total - done) / Double(done)) : 0
-    Console.error("\r\u{1B}[K\(label) \(total > 0 ? done * 100 / total : 0) %, \(left)s left")
+    Console.error("\r\u{1B}[K\(label) \(left.text(done, of: total))")
   }
 
-  func finish() { if shown != nil { Console.error("\r\u{1B}[K") } }
+  func finish() { if shown > 0 { Console.error("\r\u{1B}[K") } }
 }
 
 extension TokenizerKind {
