@@ -3,22 +3,22 @@
 
 #include <hdf5.h>
 
-static inline hid_t lockstep_default(void) { return H5P_DEFAULT; }
-static inline hid_t lockstep_file_access(void) { return H5P_FILE_ACCESS; }
-static inline hid_t lockstep_file_create(void) { return H5P_FILE_CREATE; }
-static inline hid_t lockstep_group_create(void) { return H5P_GROUP_CREATE; }
-static inline hid_t lockstep_dataset_create(void) { return H5P_DATASET_CREATE; }
-static inline hid_t lockstep_attribute_create(void) { return H5P_ATTRIBUTE_CREATE; }
-static inline hid_t lockstep_link_create(void) { return H5P_LINK_CREATE; }
+static inline hid_t lockstep_h5_default(void) { return H5P_DEFAULT; }
+static inline hid_t lockstep_h5_file_access(void) { return H5P_FILE_ACCESS; }
+static inline hid_t lockstep_h5_file_create(void) { return H5P_FILE_CREATE; }
+static inline hid_t lockstep_h5_group_create(void) { return H5P_GROUP_CREATE; }
+static inline hid_t lockstep_h5_dataset_create(void) { return H5P_DATASET_CREATE; }
+static inline hid_t lockstep_h5_attribute_create(void) { return H5P_ATTRIBUTE_CREATE; }
+static inline hid_t lockstep_h5_link_create(void) { return H5P_LINK_CREATE; }
 
-static inline unsigned lockstep_truncate(void) { return H5F_ACC_TRUNC; }
-static inline unsigned lockstep_read_only(void) { return H5F_ACC_RDONLY; }
+static inline unsigned lockstep_h5_truncate(void) { return H5F_ACC_TRUNC; }
+static inline unsigned lockstep_h5_read_only(void) { return H5F_ACC_RDONLY; }
 
-static inline hid_t lockstep_whole_space(void) { return H5S_ALL; }
-static inline hid_t lockstep_default_errors(void) { return H5E_DEFAULT; }
+static inline hid_t lockstep_h5_whole_space(void) { return H5S_ALL; }
+static inline hid_t lockstep_h5_default_errors(void) { return H5E_DEFAULT; }
 
-static inline hid_t lockstep_float32(void) { return H5T_NATIVE_FLOAT; }
-static inline hid_t lockstep_float64(void) { return H5T_NATIVE_DOUBLE; }
-static inline hid_t lockstep_int64(void) { return H5T_NATIVE_INT64; }
-static inline hid_t lockstep_uint8(void) { return H5T_NATIVE_UINT8; }
-static inline hid_t lockstep_text(void) { return H5T_C_S1; }
+static inline hid_t lockstep_h5_float32(void) { return H5T_NATIVE_FLOAT; }
+static inline hid_t lockstep_h5_float64(void) { return H5T_NATIVE_DOUBLE; }
+static inline hid_t lockstep_h5_int64(void) { return H5T_NATIVE_INT64; }
+static inline hid_t lockstep_h5_uint8(void) { return H5T_NATIVE_UINT8; }
+static inline hid_t lockstep_h5_text(void) { return H5T_C_S1; }

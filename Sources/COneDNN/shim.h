@@ -5,17 +5,18 @@
 #define _GNU_SOURCE 1
 #include <dlfcn.h>
 #include <oneapi/dnnl/dnnl.h>
+#include <oneapi/dnnl/dnnl_debug.h>
 #include <stdio.h>
 
 /// Shape and layout of a tensor of 32-bit floats. Version 2 holds it by value, version 3 behind a pointer.
 typedef struct {
   dnnl_memory_desc_t value;
-} lockstep_layout;
+} lockstep_dnnl_layout;
 
 /// The layouts of a recurrent layer's tensors, or of their gradients. The cell state is the LSTM's only.
 typedef struct {
-  lockstep_layout input, hidden, cell, weight_input, weight_hidden, bias, output, final_hidden, final_cell;
-} lockstep_recurrent_layouts;
+  lockstep_dnnl_layout input, hidden, cell, weight_input, weight_hidden, bias, output, final_hidden, final_cell;
+} lockstep_dnnl_recurrent_layouts;
 
 #if DNNL_VERSION_MAJOR >= 3
 #define LOCKSTEP_LAYOUT(layout) ((layout).value)
@@ -23,15 +24,15 @@ typedef struct {
 #define LOCKSTEP_LAYOUT(layout) (&(layout).value)
 #endif
 
-static inline const char *lockstep_version(void) {
+static inline const char *lockstep_dnnl_version(void) {
   static char text[32];
   const dnnl_version_t *version = dnnl_version();
   (void)snprintf(text, sizeof text, "%d.%d.%d", version->major, version->minor, version->patch);
   return text;
 }
 
-static inline dnnl_status_t lockstep_layout_create(
-    lockstep_layout *layout, int dimensions, const int64_t *sizes, dnnl_format_tag_t tag) {
+static inline dnnl_status_t lockstep_dnnl_layout_create(
+    lockstep_dnnl_layout *layout, int dimensions, const int64_t *sizes, dnnl_format_tag_t tag) {
 #if DNNL_VERSION_MAJOR >= 3
   return dnnl_memory_desc_create_with_tag(&layout->value, dimensions, sizes, dnnl_f32, tag);
 #else
@@ -39,7 +40,7 @@ static inline dnnl_status_t lockstep_layout_create(
 #endif
 }
 
-static inline void lockstep_layout_destroy(lockstep_layout *layout) {
+static inline void lockstep_dnnl_layout_destroy(lockstep_dnnl_layout *layout) {
 #if DNNL_VERSION_MAJOR >= 3
   if (layout->value) dnnl_memory_desc_destroy(layout->value);
   layout->value = NULL;
@@ -47,8 +48,8 @@ static inline void lockstep_layout_destroy(lockstep_layout *layout) {
 }
 
 /// A copy, owned by the caller, of a layout that a primitive asks for.
-static inline dnnl_status_t lockstep_layout_query(
-    lockstep_layout *layout, const_dnnl_primitive_desc_t description, dnnl_query_t what, int index) {
+static inline dnnl_status_t lockstep_dnnl_layout_query(
+    lockstep_dnnl_layout *layout, const_dnnl_primitive_desc_t description, dnnl_query_t what, int index) {
 #if DNNL_VERSION_MAJOR >= 3
   const_dnnl_memory_desc_t found = dnnl_primitive_desc_query_md(description, what, index);
   return found ? dnnl_memory_desc_clone(&layout->value, found) : dnnl_invalid_arguments;
@@ -60,28 +61,24 @@ static inline dnnl_status_t lockstep_layout_query(
 #endif
 }
 
-static inline size_t lockstep_layout_bytes(const lockstep_layout *layout) {
+static inline size_t lockstep_dnnl_layout_bytes(const lockstep_dnnl_layout *layout) {
   return dnnl_memory_desc_get_size(LOCKSTEP_LAYOUT(*layout));
 }
 
-static inline int lockstep_layout_equal(const lockstep_layout *a, const lockstep_layout *b) {
-  return dnnl_memory_desc_equal(LOCKSTEP_LAYOUT(*a), LOCKSTEP_LAYOUT(*b));
-}
-
 /// Memory without an address of its own: one is set before each use.
-static inline dnnl_status_t lockstep_memory_create(
-    dnnl_memory_t *memory, const lockstep_layout *layout, dnnl_engine_t engine) {
+static inline dnnl_status_t lockstep_dnnl_memory_create(
+    dnnl_memory_t *memory, const lockstep_dnnl_layout *layout, dnnl_engine_t engine) {
   return dnnl_memory_create(memory, LOCKSTEP_LAYOUT(*layout), engine, DNNL_MEMORY_NONE);
 }
 
-static inline dnnl_status_t lockstep_reorder(dnnl_primitive_desc_t *description, dnnl_engine_t engine,
-    const lockstep_layout *from, const lockstep_layout *to) {
+static inline dnnl_status_t lockstep_dnnl_reorder(dnnl_primitive_desc_t *description, dnnl_engine_t engine,
+    const lockstep_dnnl_layout *from, const lockstep_dnnl_layout *to) {
   return dnnl_reorder_primitive_desc_create(
       description, LOCKSTEP_LAYOUT(*from), engine, LOCKSTEP_LAYOUT(*to), engine, NULL);
 }
 
-static inline dnnl_status_t lockstep_log_softmax(
-    dnnl_primitive_desc_t *description, dnnl_engine_t engine, const lockstep_layout *rows) {
+static inline dnnl_status_t lockstep_dnnl_log_softmax(
+    dnnl_primitive_desc_t *description, dnnl_engine_t engine, const lockstep_dnnl_layout *rows) {
 #if DNNL_VERSION_MAJOR >= 3
   return dnnl_softmax_forward_primitive_desc_create(description, engine, dnnl_forward_inference,
       dnnl_softmax_log, LOCKSTEP_LAYOUT(*rows), LOCKSTEP_LAYOUT(*rows), 1, NULL);
@@ -94,8 +91,8 @@ static inline dnnl_status_t lockstep_log_softmax(
 #endif
 }
 
-static inline dnnl_status_t lockstep_exponential(
-    dnnl_primitive_desc_t *description, dnnl_engine_t engine, const lockstep_layout *rows) {
+static inline dnnl_status_t lockstep_dnnl_exponential(
+    dnnl_primitive_desc_t *description, dnnl_engine_t engine, const lockstep_dnnl_layout *rows) {
 #if DNNL_VERSION_MAJOR >= 3
   return dnnl_eltwise_forward_primitive_desc_create(description, engine, dnnl_forward_inference,
       dnnl_eltwise_exp, LOCKSTEP_LAYOUT(*rows), LOCKSTEP_LAYOUT(*rows), 0, 0, NULL);
@@ -110,9 +107,9 @@ static inline dnnl_status_t lockstep_exponential(
 
 /// Describes a recurrent layer, left to right. `cell` is a dnnl_vanilla_rnn, _lstm, _gru or _lbr_gru;
 /// `activation` is the plain cell's.
-static inline dnnl_status_t lockstep_recurrent_forward(dnnl_primitive_desc_t *description,
+static inline dnnl_status_t lockstep_dnnl_recurrent_forward(dnnl_primitive_desc_t *description,
     dnnl_engine_t engine, dnnl_prop_kind_t purpose, dnnl_alg_kind_t cell, dnnl_alg_kind_t activation,
-    const lockstep_recurrent_layouts *t) {
+    const lockstep_dnnl_recurrent_layouts *t) {
   const dnnl_rnn_direction_t direction = dnnl_unidirectional_left2right;
 #define TENSORS_BEFORE LOCKSTEP_LAYOUT(t->input), LOCKSTEP_LAYOUT(t->hidden)
 #define WEIGHTS LOCKSTEP_LAYOUT(t->weight_input), LOCKSTEP_LAYOUT(t->weight_hidden)
@@ -162,9 +159,9 @@ static inline dnnl_status_t lockstep_recurrent_forward(dnnl_primitive_desc_t *de
 }
 
 /// Describes the backward pass of a layer; `forward` is its forward description, `d` the gradients' layouts.
-static inline dnnl_status_t lockstep_recurrent_backward(dnnl_primitive_desc_t *description,
+static inline dnnl_status_t lockstep_dnnl_recurrent_backward(dnnl_primitive_desc_t *description,
     dnnl_engine_t engine, dnnl_alg_kind_t cell, dnnl_alg_kind_t activation,
-    const lockstep_recurrent_layouts *t, const lockstep_recurrent_layouts *d,
+    const lockstep_dnnl_recurrent_layouts *t, const lockstep_dnnl_recurrent_layouts *d,
     const_dnnl_primitive_desc_t forward) {
   const dnnl_rnn_direction_t direction = dnnl_unidirectional_left2right;
 #define PART_1(x) LOCKSTEP_LAYOUT((x)->input), LOCKSTEP_LAYOUT((x)->hidden)
@@ -218,14 +215,14 @@ static inline dnnl_status_t lockstep_recurrent_backward(dnnl_primitive_desc_t *d
 
 /// Sets the number of OpenMP threads oneDNN uses from here on; 0 when no OpenMP run-time is loaded.
 /// Looked up as it runs, since which run-time it is (libgomp, libomp) is the library's choice.
-static inline int lockstep_set_threads(int count) {
+static inline int lockstep_dnnl_set_threads(int count) {
   void (*set)(int) = (void (*)(int))dlsym(RTLD_DEFAULT, "omp_set_num_threads");
   if (!set) return 0;
   set(count);
   return 1;
 }
 
-static inline int lockstep_get_threads(void) {
+static inline int lockstep_dnnl_get_threads(void) {
   int (*get)(void) = (int (*)(void))dlsym(RTLD_DEFAULT, "omp_get_max_threads");
   return get ? get() : 1;
 }

@@ -32,7 +32,7 @@ public struct RunResults: Codable, Equatable, Sendable {
 }
 
 /// What made a checkpoint: bits depend on these, so a run that must repeat them needs the same.
-public struct Provenance: Codable, Equatable, Sendable {
+public struct Provenance: Codable, Equatable, Sendable, CustomStringConvertible {
   public var program: String
   public var oneDNN: String
   public var instructionSet: String
@@ -45,6 +45,12 @@ public struct Provenance: Codable, Equatable, Sendable {
     self.instructionSet = instructionSet
     self.threads = threads
     self.ranks = ranks
+  }
+}
+
+extension Provenance {
+  public var description: String {
+    "lockstep \(program), oneDNN \(oneDNN) (\(instructionSet)), \(ranks) ranks of \(threads) threads"
   }
 }
 

@@ -4,6 +4,8 @@ public enum CheckpointError: Error, CustomStringConvertible, Equatable {
   case noneValid(directory: String, damaged: Int)
   /// There is no checkpoint where one was asked for.
   case noneFound(directory: String)
+  /// Another process trains this run.
+  case inUse(directory: String)
   /// Its parts do not fit together.
   case malformed(path: String, problem: String)
   /// A run goes on with other settings than it began with.
@@ -16,6 +18,8 @@ public enum CheckpointError: Error, CustomStringConvertible, Equatable {
         + "restore one, or choose another name or output.directory to start afresh"
     case .noneFound(let directory):
       "\(directory): expected a checkpoint (step-….h5), found none; check the path"
+    case .inUse(let directory):
+      "\(directory) is in use by another process that trains this run; wait for it, end it, or give the run another name"
     case .malformed(let path, let problem):
       "\(path): \(problem); the file was written by another version or from another configuration"
     case .otherRun(let directory, let key, let before, let now):

@@ -1,4 +1,6 @@
 import Files
+import Glibc
+import HDF5Files
 import Training
 
 /// The checkpoints of one run: `step-00000123.h5` and so on in its folder.
@@ -21,22 +23,40 @@ public struct CheckpointStore: Sendable {
     }.sorted()
   }
 
-  /// Saves a checkpoint under its step and returns its path. Makes the folder if need be.
-  public func save(_ checkpoint: Checkpoint) throws -> String {
+  /// Takes the run's folder for this process, making it if need be, and removes what interrupted saves have left.
+  /// Throws `CheckpointError.inUse` while another process has it.
+  public func take() throws -> FileLock {
     try FileSystem.createDirectory(directory)
+    let lock: FileLock
+    do {
+      lock = try FileLock("\(directory)/lock")
+    } catch let error as FileError where error.code == EWOULDBLOCK {
+      throw CheckpointError.inUse(directory: directory)
+    }
+    for name in try FileSystem.list(directory) where name.contains(".h5.partial-") {
+      try FileSystem.remove("\(directory)/\(name)")
+    }
+    return lock
+  }
+
+  /// Saves a checkpoint under its step and returns its path.
+  public func save(_ checkpoint: Checkpoint) throws -> String {
     let path = path(step: checkpoint.progress.step)
     try checkpoint.save(to: path)
     return path
   }
 
   /// The newest checkpoint that is whole, nil if there is none at all. Damaged ones are told to `damaged` and
-  /// passed over; throws `CheckpointError.noneValid` when that leaves nothing.
+  /// passed over; throws `CheckpointError.noneValid` when that leaves nothing. What another program, another user or
+  /// more memory could read is not damaged: such errors are thrown.
   public func newest(damaged: (_ path: String, _ error: any Error) -> Void) throws -> CheckpointFile? {
     let steps = try steps()
     for step in steps.reversed() {
       do {
         return try CheckpointFile(path(step: step))
-      } catch {
+      } catch let error as HDF5Error where error.reason != .newer {
+        damaged(path(step: step), error)
+      } catch let error as CheckpointError {
         damaged(path(step: step), error)
       }
     }
@@ -44,10 +64,11 @@ public struct CheckpointStore: Sendable {
     throw CheckpointError.noneValid(directory: directory, damaged: steps.count)
   }
 
-  /// Removes all but the last `keep` checkpoints and that of the best epoch; 0 keeps all.
-  public func prune(keep: Int, best: Int?) throws {
+  /// Removes all but the last `keep` checkpoints up to step `newest`, which has just been saved, and that of the
+  /// best epoch; 0 keeps all. Later ones are damaged files that were passed over: they are left for people to see.
+  public func prune(keep: Int, newest: Int, best: Int?) throws {
     guard keep > 0 else { return }
-    for step in try steps().dropLast(keep) where step != best {
+    for step in try steps().filter({ $0 <= newest }).dropLast(keep) where step != best {
       try FileSystem.remove(path(step: step))
     }
   }

@@ -8,23 +8,33 @@ public enum MPIProgram {
   /// rank comes to an end; a rank whose peers are elsewhere says what it met and ends them all.
   public static func run(_ name: String, _ body: (MPIRankGroup) throws -> Void) -> Int32 {
     do {
-      let world = try World()
-      let group = MPIRankGroup(try world.communicator())
-      let farewell = MPIRankGroup(try world.communicator())
-      do {
-        try body(group)
-        return 0
-      } catch {
-        if try farewell.waitForAll(atMost: .seconds(2)) {
-          if group.isFirst { Console.error("\(name): error: \(error)\n") }
-          return 1
+      return try World.run {
+        let group = MPIRankGroup(try World.communicator())
+        let farewell = MPIRankGroup(try World.communicator())
+        do {
+          try body(group)
+          return 0
+        } catch {
+          if group.isIdle, allHaveEnded(farewell) {
+            if group.isFirst { Console.error("\(name): error: \(error)\n") }
+            return 1
+          }
+          Console.error("\(name): error on rank \(group.rank) (\(group.host)): \(error)\n")
+          World.abort(status: 1)
         }
-        Console.error("\(name): error on rank \(group.rank) (\(group.host)): \(error)\n")
-        World.abort(status: 1)
       }
     } catch {
       Console.error("\(name): error: cannot start MPI: \(error)\n")
       return 1
+    }
+  }
+
+  /// Whether the other ranks come to their end within two seconds. If MPI itself fails here, they do not.
+  private static func allHaveEnded(_ farewell: MPIRankGroup) -> Bool {
+    do {
+      return try farewell.waitForAll(atMost: .seconds(2))
+    } catch {
+      return false
     }
   }
 }

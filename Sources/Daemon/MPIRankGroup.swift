@@ -35,6 +35,9 @@ public final class MPIRankGroup: RankGroup {
     pending.removeAll(keepingCapacity: true)
   }
 
+  /// Whether no sum is under way.
+  var isIdle: Bool { pending.isEmpty }
+
   public func sum(_ values: [Double]) throws -> [Double] {
     var values = values
     try values.withUnsafeMutableBufferPointer { try communicator.sum($0) }

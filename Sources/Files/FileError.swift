@@ -29,6 +29,8 @@ public struct FileError: Error, CustomStringConvertible, Equatable {
     case EDQUOT: "your disk quota is used up: free some space"
     case EISDIR: "it is a folder: name a file"
     case ENOTDIR: "a part of the path is not a folder"
+    case ENODEV: "it is a pipe or a device: name a file"
+    case EWOULDBLOCK: "another process uses it"
     case ENOMEM: "there is too little memory"
     default: nil
     }

@@ -13,8 +13,10 @@ public final class MappedFile: @unchecked Sendable {
     defer { close(descriptor) }
     var status = stat()
     try checked("look at", path) { fstat(descriptor, &status) }
-    guard status.st_mode & S_IFMT != S_IFDIR else {
-      throw FileError(operation: "read", path: path, code: EISDIR)
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: break
+    case S_IFDIR: throw FileError(operation: "read", path: path, code: EISDIR)
+    default: throw FileError(operation: "map", path: path, code: ENODEV)  // a pipe or device has no length
     }
     let size = Int(status.st_size)
     if size == 0 {  // an empty mapping is an error to mmap(2)
@@ -25,6 +27,14 @@ public final class MappedFile: @unchecked Sendable {
       throw FileError(operation: "map", path: path, code: errno)
     }
     bytes = UnsafeRawBufferPointer(start: address, count: size)
+  }
+
+  /// Maps a file for as long as `body` looks at its bytes.
+  public static func withBytes<Result>(
+    of path: String, _ body: (UnsafeRawBufferPointer) throws -> Result
+  ) throws -> Result {
+    let file = try MappedFile(path)
+    return try withExtendedLifetime(file) { try body(file.bytes) }
   }
 
   deinit {

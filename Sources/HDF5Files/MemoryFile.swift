@@ -22,9 +22,9 @@ struct MemoryFile: ~Copyable {
       let access = try Self.coreDriver(check)
       // One version of the format, whatever the library's own: equal contents give equal bytes.
       try check(H5Pset_libver_bounds(access.id, H5F_LIBVER_V18, H5F_LIBVER_V18))
-      let creation = try timeless(lockstep_file_create(), check)
+      let creation = try timeless(lockstep_h5_file_create(), check)
       try check(H5Pset_userblock(creation.id, hsize_t(Self.userBlock)))
-      return try check(H5Fcreate(uniqueName(), lockstep_truncate(), creation.id, access.id))
+      return try check(H5Fcreate(uniqueName(), lockstep_h5_truncate(), creation.id, access.id))
     }
     self.name = name
     image = nil
@@ -48,7 +48,7 @@ struct MemoryFile: ~Copyable {
         udata: bytes)
       try check(H5Pset_file_image_callbacks(access.id, &callbacks))
       try check(H5Pset_file_image(access.id, bytes, file.bytes.count))
-      return try check(H5Fopen(uniqueName(), lockstep_read_only(), access.id))
+      return try check(H5Fopen(uniqueName(), lockstep_h5_read_only(), access.id))
     }
     name = file.path
     image = file
@@ -57,7 +57,7 @@ struct MemoryFile: ~Copyable {
   deinit { locked { _ = H5Fclose(id) } }
 
   private static func coreDriver(_ check: Check) throws -> Handle {
-    let access = Handle(try check(H5Pcreate(lockstep_file_access())), H5Pclose)
+    let access = Handle(try check(H5Pcreate(lockstep_h5_file_access())), H5Pclose)
     try check(H5Pset_fapl_core(access.id, increment, false))
     return access
   }
@@ -69,7 +69,7 @@ struct MemoryFile: ~Copyable {
       try check(H5Fflush(id, H5F_SCOPE_GLOBAL))
       let size = try check(H5Fget_file_image(id, nil, 0))
       var memory: UnsafeMutableRawPointer?
-      try check(H5Fget_vfd_handle(id, lockstep_default(), &memory))
+      try check(H5Fget_vfd_handle(id, lockstep_h5_default(), &memory))
       let start = memory?.load(as: UnsafeRawPointer?.self)
       return UnsafeRawBufferPointer(start: start.map { $0 + Self.userBlock }, count: size)
     }
@@ -86,8 +86,8 @@ struct MemoryFile: ~Copyable {
       let check = Check(file: name, location: path)
       var found = Object.group
       for prefix in pathPrefixes(path) {
-        guard found == .group, try check(H5Lexists(id, prefix, lockstep_default())) > 0 else { return nil }
-        let object = Handle(try check(H5Oopen(id, prefix, lockstep_default())), H5Oclose)
+        guard found == .group, try check(H5Lexists(id, prefix, lockstep_h5_default())) > 0 else { return nil }
+        let object = Handle(try check(H5Oopen(id, prefix, lockstep_h5_default())), H5Oclose)
         found = try check(H5Iget_type(object.id).rawValue) == H5I_GROUP.rawValue ? .group : .dataset
       }
       return found
@@ -99,10 +99,10 @@ struct MemoryFile: ~Copyable {
     try locked {
       let check = Check(file: name, location: path)
       // One by one: groups that the library makes on its way would carry the time.
-      for prefix in pathPrefixes(path) where try check(H5Lexists(id, prefix, lockstep_default())) == 0 {
-        let naming = try utf8Names(lockstep_link_create(), check)
-        let creation = try timeless(lockstep_group_create(), check)
-        let group = try check(H5Gcreate2(id, prefix, naming.id, creation.id, lockstep_default()))
+      for prefix in pathPrefixes(path) where try check(H5Lexists(id, prefix, lockstep_h5_default())) == 0 {
+        let naming = try utf8Names(lockstep_h5_link_create(), check)
+        let creation = try timeless(lockstep_h5_group_create(), check)
+        let group = try check(H5Gcreate2(id, prefix, naming.id, creation.id, lockstep_h5_default()))
         try check(H5Gclose(group))
       }
     }
@@ -112,14 +112,14 @@ struct MemoryFile: ~Copyable {
   func names(in path: String) throws -> [String] {
     try locked {
       let check = Check(file: name, location: path)
-      let group = Handle(try check(H5Gopen2(id, path, lockstep_default())), H5Gclose)
+      let group = Handle(try check(H5Gopen2(id, path, lockstep_h5_default())), H5Gclose)
       var info = H5G_info_t()
       try check(H5Gget_info(group.id, &info))
       func copyName(_ index: hsize_t, _ buffer: UnsafeMutableBufferPointer<CChar>?) throws -> Int {
         try check(
           H5Lget_name_by_idx(
             id, path, H5_INDEX_NAME, H5_ITER_INC, index, buffer?.baseAddress, buffer?.count ?? 0,
-            lockstep_default()))
+            lockstep_h5_default()))
       }
       return try (0..<info.nlinks).map { index in
         let size = try copyName(index, nil) + 1  // and the NUL
@@ -144,18 +144,18 @@ struct MemoryFile: ~Copyable {
         try check(
           sizes.isEmpty ? H5Screate(H5S_SCALAR) : H5Screate_simple(Int32(sizes.count), sizes, nil)),
         H5Sclose)
-      let none = lockstep_default()
+      let none = lockstep_h5_default()
       switch place {
       case .dataset(let path):
-        let naming = try utf8Names(lockstep_link_create(), check)
-        let creation = try timeless(lockstep_dataset_create(), check)
+        let naming = try utf8Names(lockstep_h5_link_create(), check)
+        let creation = try timeless(lockstep_h5_dataset_create(), check)
         let dataset = Handle(
           try check(H5Dcreate2(id, path, type.id, space.id, naming.id, creation.id, none)), H5Dclose)
         try check(
-          H5Dwrite(dataset.id, type.id, lockstep_whole_space(), lockstep_whole_space(), none, bytes))
+          H5Dwrite(dataset.id, type.id, lockstep_h5_whole_space(), lockstep_h5_whole_space(), none, bytes))
         try check(dataset.close())
       case .attribute(let name, let path):
-        let naming = try utf8Names(lockstep_attribute_create(), check)
+        let naming = try utf8Names(lockstep_h5_attribute_create(), check)
         let attribute = Handle(
           try check(H5Acreate_by_name(id, path, name, type.id, space.id, naming.id, none, none)), H5Aclose)
         try check(H5Awrite(attribute.id, type.id, bytes))
@@ -176,7 +176,7 @@ struct MemoryFile: ~Copyable {
         type = Handle(try check(H5Dget_type(dataset.id)), H5Tclose)
         space = Handle(try check(H5Dget_space(dataset.id)), H5Sclose)
       case .attribute(let name, let path):
-        guard try check(H5Aexists_by_name(id, path, name, lockstep_default())) > 0 else { return nil }
+        guard try check(H5Aexists_by_name(id, path, name, lockstep_h5_default())) > 0 else { return nil }
         let attribute = try open(place, check)
         type = Handle(try check(H5Aget_type(attribute.id)), H5Tclose)
         space = Handle(try check(H5Aget_space(attribute.id)), H5Sclose)
@@ -197,7 +197,7 @@ struct MemoryFile: ~Copyable {
       case .dataset:
         try check(
           H5Dread(
-            source.id, type.id, lockstep_whole_space(), lockstep_whole_space(), lockstep_default(), bytes))
+            source.id, type.id, lockstep_h5_whole_space(), lockstep_h5_whole_space(), lockstep_h5_default(), bytes))
       case .attribute:
         try check(H5Aread(source.id, type.id, bytes))
       }
@@ -207,9 +207,9 @@ struct MemoryFile: ~Copyable {
   private func open(_ place: Place, _ check: Check) throws -> Handle {
     switch place {
     case .dataset(let path):
-      Handle(try check(H5Dopen2(id, path, lockstep_default())), H5Dclose)
+      Handle(try check(H5Dopen2(id, path, lockstep_h5_default())), H5Dclose)
     case .attribute(let name, let path):
-      Handle(try check(H5Aopen_by_name(id, path, name, lockstep_default(), lockstep_default())), H5Aclose)
+      Handle(try check(H5Aopen_by_name(id, path, name, lockstep_h5_default(), lockstep_h5_default())), H5Aclose)
     }
   }
 }
@@ -224,7 +224,7 @@ private let library = Mutex(())
 private func locked<Result>(_ body: () throws -> Result) rethrows -> Result {
   var result: Result?
   try library.withLock { _ in
-    H5Eset_auto2(lockstep_default_errors(), nil, nil)
+    H5Eset_auto2(lockstep_h5_default_errors(), nil, nil)
     result = try body()
   }
   return result!
@@ -242,7 +242,7 @@ private struct Check {
     var reasons: [String] = []
     withUnsafeMutablePointer(to: &reasons) { pointer in
       _ = H5Ewalk2(
-        lockstep_default_errors(), H5E_WALK_DOWNWARD,
+        lockstep_h5_default_errors(), H5E_WALK_DOWNWARD,
         { _, entry, pointer in
           guard let text = entry?.pointee.desc else { return 0 }
           pointer?.assumingMemoryBound(to: [String].self).pointee.append(String(cString: text))
@@ -304,10 +304,10 @@ private func utf8Names(_ propertyClass: hid_t, _ check: Check) throws -> Handle 
 
 private func native(_ element: HDF5ElementType) -> hid_t {
   switch element {
-  case .float32: lockstep_float32()
-  case .float64: lockstep_float64()
-  case .int64: lockstep_int64()
-  case .uint8: lockstep_uint8()
+  case .float32: lockstep_h5_float32()
+  case .float64: lockstep_h5_float64()
+  case .int64: lockstep_h5_int64()
+  case .uint8: lockstep_h5_uint8()
   }
 }
 
@@ -316,7 +316,7 @@ private func makeType(_ type: StoredType, _ check: Check) throws -> Handle {
   case .element(let element):
     return Handle(try check(H5Tcopy(native(element))), H5Tclose)
   case .text(let byteCount):
-    let text = Handle(try check(H5Tcopy(lockstep_text())), H5Tclose)
+    let text = Handle(try check(H5Tcopy(lockstep_h5_text())), H5Tclose)
     try check(H5Tset_size(text.id, byteCount + 1))
     try check(H5Tset_cset(text.id, H5T_CSET_UTF8))
     return text

@@ -3,29 +3,22 @@ import COneDNN
 /// The library: its engine and stream, made once, and the one place where its return codes are looked at.
 public enum OneDNN {
   /// Version of the library that is loaded, "2.6.3".
-  public static var version: String { String(cString: lockstep_version()) }
+  public static var version: String { String(cString: lockstep_dnnl_version()) }
 
   /// Instruction set the library has chosen, by its own name ("avx2", "avx512_core").
   public static var instructionSet: String {
-    let isa = dnnl_get_effective_cpu_isa()
-    switch isa {
-    case dnnl_cpu_isa_sse41: return "sse41"
-    case dnnl_cpu_isa_avx: return "avx"
-    case dnnl_cpu_isa_avx2: return "avx2"
-    case dnnl_cpu_isa_avx512_core: return "avx512_core"
-    case dnnl_cpu_isa_avx512_core_vnni: return "avx512_core_vnni"
-    case dnnl_cpu_isa_avx512_core_bf16: return "avx512_core_bf16"
-    case dnnl_cpu_isa_avx512_core_amx: return "avx512_core_amx"
-    default: return "isa-\(isa.rawValue)"
-    }
+    String(cString: dnnl_cpu_isa2str(dnnl_get_effective_cpu_isa()))
   }
 
   /// Threads that one call may use. Set it before the first plan is made: plans are built for a number.
-  public static var threads: Int { Int(lockstep_get_threads()) }
+  public static var threads: Int { Int(lockstep_dnnl_get_threads()) }
 
-  public static func setThreads(_ count: Int) {
+  /// Throws `KernelError` where the library runs without OpenMP, which alone can be told.
+  public static func setThreads(_ count: Int) throws {
     precondition(count >= 1, "a call needs at least one thread")
-    _ = lockstep_set_threads(Int32(count))
+    guard lockstep_dnnl_set_threads(Int32(count)) != 0 else {
+      throw KernelError.failed(operation: "use \(count) threads", reason: "it was built without OpenMP")
+    }
   }
 
   struct Context: @unchecked Sendable {
@@ -66,31 +59,26 @@ public enum OneDNN {
 
 /// Shape and layout of a tensor, as oneDNN describes it.
 final class Layout {
-  var raw: lockstep_layout
+  var raw: lockstep_dnnl_layout
 
   /// A layout in a given order of dimensions, or `dnnl_format_tag_any` to let the primitive choose.
   init(_ sizes: [Int], _ order: dnnl_format_tag_t) throws {
-    raw = lockstep_layout()
-    // dnnl_dims_t is a fixed array of 12; only the first `sizes.count` are read.
-    var padded = sizes.map(Int64.init)
-    padded += Array(repeating: 0, count: 12 - padded.count)
+    raw = lockstep_dnnl_layout()
     try OneDNN.check(
       "describe a tensor of shape \(sizes)",
-      lockstep_layout_create(&raw, Int32(sizes.count), padded, order))
+      lockstep_dnnl_layout_create(&raw, Int32(sizes.count), sizes.map(Int64.init), order))
   }
 
   /// The layout a primitive chose for one of its tensors.
   init(of description: PrimitiveDescription, _ query: dnnl_query_t, _ index: Int = 0) throws {
-    raw = lockstep_layout()
+    raw = lockstep_dnnl_layout()
     try OneDNN.check(
-      "tell the layout it chose", lockstep_layout_query(&raw, description.raw, query, Int32(index)))
+      "tell the layout it chose", lockstep_dnnl_layout_query(&raw, description.raw, query, Int32(index)))
   }
 
-  deinit { lockstep_layout_destroy(&raw) }
+  deinit { lockstep_dnnl_layout_destroy(&raw) }
 
-  var bytes: Int { lockstep_layout_bytes(&raw) }
-
-  func isSame(as other: Layout) -> Bool { lockstep_layout_equal(&raw, &other.raw) != 0 }
+  var bytes: Int { lockstep_dnnl_layout_bytes(&raw) }
 }
 
 /// A tensor's place in memory, to be named anew before each use.
@@ -102,7 +90,7 @@ final class Tensor {
     self.layout = layout
     var memory: dnnl_memory_t?
     let engine = try OneDNN.context.get().engine
-    try OneDNN.check("create a tensor", lockstep_memory_create(&memory, &layout.raw, engine))
+    try OneDNN.check("create a tensor", lockstep_dnnl_memory_create(&memory, &layout.raw, engine))
     guard let memory else { throw KernelError.failed(operation: "create a tensor", reason: "none was made") }
     self.memory = memory
   }
@@ -160,7 +148,7 @@ final class Primitive {
   /// A primitive that copies from one layout to another.
   static func reorder(_ name: String, from: Tensor, to: Tensor) throws -> Primitive {
     let description = try PrimitiveDescription(name) {
-      lockstep_reorder($0, $1, &from.layout.raw, &to.layout.raw)
+      lockstep_dnnl_reorder($0, $1, &from.layout.raw, &to.layout.raw)
     }
     return try Primitive(name, description, [DNNL_ARG_FROM: from, DNNL_ARG_TO: to])
   }

@@ -123,8 +123,8 @@ public final class RecurrentPlan {
   fileprivate struct Layouts {
     let input, hidden, cell, weightInput, weightHidden, bias, output, finalHidden, finalCell: Layout
 
-    var raw: lockstep_recurrent_layouts {
-      lockstep_recurrent_layouts(
+    var raw: lockstep_dnnl_recurrent_layouts {
+      lockstep_dnnl_recurrent_layouts(
         input: input.raw, hidden: hidden.raw, cell: cell.raw, weight_input: weightInput.raw,
         weight_hidden: weightHidden.raw, bias: bias.raw, output: output.raw, final_hidden: finalHidden.raw,
         final_cell: finalCell.raw)
@@ -225,7 +225,7 @@ public final class RecurrentPlan {
       let layouts = try shape.layouts(weights: dnnl_format_tag_any)
       var raw = layouts.raw
       description = try PrimitiveDescription("run a \(shape) layer forward") {
-        lockstep_recurrent_forward(
+        lockstep_dnnl_recurrent_forward(
           $0, $1, purpose == .training ? dnnl_forward_training : dnnl_forward_inference,
           shape.cell.kind, shape.cell.activation, &raw)
       }
@@ -261,7 +261,7 @@ public final class RecurrentPlan {
       var raw = forward.layouts.raw
       var rawGradients = plain.raw
       let description = try PrimitiveDescription("go back through a \(shape) layer") {
-        lockstep_recurrent_backward(
+        lockstep_dnnl_recurrent_backward(
           $0, $1, shape.cell.kind, shape.cell.activation, &raw, &rawGradients, forward.description.raw)
       }
       weights = try PackedWeights(description, from: plain)

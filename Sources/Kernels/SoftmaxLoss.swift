@@ -61,10 +61,10 @@ public final class SoftmaxLoss {
       let arguments = [DNNL_ARG_SRC: tensor, DNNL_ARG_DST: tensor]
       logSoftmaxPrimitive = try Primitive(
         "take a softmax",
-        PrimitiveDescription("take a softmax") { lockstep_log_softmax($0, $1, &layout.raw) }, arguments)
+        PrimitiveDescription("take a softmax") { lockstep_dnnl_log_softmax($0, $1, &layout.raw) }, arguments)
       exponentialPrimitive = try Primitive(
         "take an exponential",
-        PrimitiveDescription("take an exponential") { lockstep_exponential($0, $1, &layout.raw) }, arguments)
+        PrimitiveDescription("take an exponential") { lockstep_dnnl_exponential($0, $1, &layout.raw) }, arguments)
     }
 
     func logSoftmax(_ rows: MatrixView) throws {

@@ -11,16 +11,16 @@ public struct Datatype {
 }
 
 extension Float: MPINumber {
-  public static var datatype: Datatype { Datatype(raw: lockstep_float()) }
+  public static var datatype: Datatype { Datatype(raw: lockstep_mpi_float()) }
 }
 extension Double: MPINumber {
-  public static var datatype: Datatype { Datatype(raw: lockstep_double()) }
+  public static var datatype: Datatype { Datatype(raw: lockstep_mpi_double()) }
 }
 extension Int64: MPINumber {
-  public static var datatype: Datatype { Datatype(raw: lockstep_int64()) }
+  public static var datatype: Datatype { Datatype(raw: lockstep_mpi_int64()) }
 }
 extension UInt8: MPINumber {
-  public static var datatype: Datatype { Datatype(raw: lockstep_byte()) }
+  public static var datatype: Datatype { Datatype(raw: lockstep_mpi_byte()) }
 }
 
 /// An operation under way. Wait for it: one that is dropped unfinished is a bug, and traps.
@@ -29,29 +29,29 @@ public struct Request: ~Copyable {
   private let call: String
 
   fileprivate init(_ call: String, _ start: (UnsafeMutablePointer<MPI_Request?>) -> Int32) throws {
-    var request: MPI_Request? = lockstep_request_null()
+    var request: MPI_Request? = lockstep_mpi_request_null()
     try checked(call, start(&request))
     guard let request else { throw MPIError(call: call, code: -1, message: "it gave no request") }
     raw = request
     self.call = call
   }
 
-  deinit { precondition(raw == lockstep_request_null(), "\(call) was started and never waited for") }
+  deinit { precondition(raw == lockstep_mpi_request_null(), "\(call) was started and never waited for") }
 
   /// Whether it is done; moves it along (`MPI_Test`).
   public mutating func isDone() throws -> Bool {
     var done: Int32 = 0
     var request: MPI_Request? = raw
-    try checked("MPI_Test of \(call)", MPI_Test(&request, &done, lockstep_status_ignore()))
-    raw = request ?? lockstep_request_null()
+    try checked("MPI_Test of \(call)", MPI_Test(&request, &done, lockstep_mpi_status_ignore()))
+    raw = request ?? lockstep_mpi_request_null()
     return done != 0
   }
 
   /// `MPI_Wait`.
   public mutating func wait() throws {
     var request: MPI_Request? = raw
-    try checked("MPI_Wait of \(call)", MPI_Wait(&request, lockstep_status_ignore()))
-    raw = request ?? lockstep_request_null()
+    try checked("MPI_Wait of \(call)", MPI_Wait(&request, lockstep_mpi_status_ignore()))
+    raw = request ?? lockstep_mpi_request_null()
   }
 }
 
@@ -82,8 +82,8 @@ public struct Communicator: ~Copyable {
     try checked(
       "MPI_Allreduce",
       MPI_Allreduce(
-        lockstep_in_place(), values.baseAddress, try Self.count(values.count), Number.datatype.raw,
-        lockstep_sum(), raw))
+        lockstep_mpi_in_place(), values.baseAddress, try Self.count(values.count), Number.datatype.raw,
+        lockstep_mpi_sum(), raw))
   }
 
   /// Starts such a sum (`MPI_Iallreduce`). The values are not to be touched until it is done; it moves only
@@ -92,7 +92,7 @@ public struct Communicator: ~Copyable {
     let count = try Self.count(values.count)
     return try Request("MPI_Iallreduce") {
       MPI_Iallreduce(
-        lockstep_in_place(), values.baseAddress, count, Number.datatype.raw, lockstep_sum(), raw, $0)
+        lockstep_mpi_in_place(), values.baseAddress, count, Number.datatype.raw, lockstep_mpi_sum(), raw, $0)
     }
   }
 

@@ -12,7 +12,6 @@ public final class LanguageModel {
   public let lanes: Int
   public let parameters: Parameters
 
-  private let purpose: Purpose
   private let embedded: MatrixView  // [steps x lanes, E]
   private let layers: [Layer]
   private let embeddingDropout: Dropout?
@@ -30,7 +29,6 @@ public final class LanguageModel {
     self.parameters = parameters
     self.steps = steps
     self.lanes = lanes
-    self.purpose = purpose
     let rows = steps * lanes
     let dropout = purpose == .training ? configuration.dropout : 0
     func dropoutSite(_ site: Int, _ size: Int) throws -> Dropout? {

@@ -43,7 +43,7 @@ extension CounterRandom {
   fileprivate func fillUniform(_ values: UnsafeMutableBufferPointer<Float>, range: Float, tensor: Int) {
     for first in stride(from: 0, to: values.count, by: 4) {
       let drawn = uniform(UInt32(first / 4), UInt32(tensor), 0)
-      for lane in 0..<min(4, values.count - first) { values[first + lane] = (drawn[lane] * 2 - 1) * range }
+      for index in 0..<min(4, values.count - first) { values[first + index] = (drawn[index] * 2 - 1) * range }
     }
   }
 
@@ -51,10 +51,10 @@ extension CounterRandom {
   fileprivate func fillNormal(_ values: UnsafeMutableBufferPointer<Float>, deviation: Float, tensor: Int) {
     for first in stride(from: 0, to: values.count, by: 4) {
       let drawn = uniform(UInt32(first / 4), UInt32(tensor), 0)
-      for lane in 0..<min(4, values.count - first) {
-        let radius = (-2 * log(1 - drawn[lane & ~1])).squareRoot()
-        let angle = 2 * Float.pi * drawn[lane | 1]
-        values[first + lane] = deviation * radius * (lane & 1 == 0 ? cos(angle) : sin(angle))
+      for index in 0..<min(4, values.count - first) {
+        let radius = (-2 * log(1 - drawn[index & ~1])).squareRoot()
+        let angle = 2 * Float.pi * drawn[index | 1]
+        values[first + index] = deviation * radius * (index & 1 == 0 ? cos(angle) : sin(angle))
       }
     }
   }

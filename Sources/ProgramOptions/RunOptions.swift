@@ -27,8 +27,7 @@ public struct RunOptions: ParsableArguments {
 
   /// Reads the file and lays the settings over it. Throws `FileError` and `ConfigurationError`.
   public func readConfiguration() throws -> RunConfiguration {
-    let file = try MappedFile(configuration)
-    guard let yaml = withExtendedLifetime(file, { String(validating: file.bytes, as: UTF8.self) }) else {
+    guard let yaml = try MappedFile.withBytes(of: configuration, { String(validating: $0, as: UTF8.self) }) else {
       throw ConfigurationError(
         key: "", problem: "this is not UTF-8 text; expected a YAML file", origin: configuration)
     }

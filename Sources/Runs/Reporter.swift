@@ -28,21 +28,34 @@ public final class SilentReporter: Reporter {
 
 /// Writes each event as a line of JSON.
 public final class JSONReporter: Reporter {
-  private let encoder = JSONEncoder()
+  private var lastProgress: ContinuousClock.Instant?
 
-  public init() {
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-  }
+  public init() {}
 
   public func report(_ event: RunEvent) {
+    switch event {
+    case .preparing, .evaluating:  // of which there may be thousands: one a second
+      let now = ContinuousClock.now
+      if let lastProgress, now - lastProgress < .seconds(1) { return }
+      lastProgress = now
+    default: break
+    }
     do {
-      Console.output(String(decoding: try encoder.encode(event), as: UTF8.self) + "\n")
+      Console.output(try jsonText(event) + "\n")
     } catch {
       Console.error("cannot write an event as JSON: \(error)\n")
     }
   }
+}
+
+/// A value as JSON; numbers that JSON has no word for become "inf", "-inf" and "nan".
+public func jsonText(_ value: some Encodable, pretty: Bool = false) throws -> String {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
+  encoder.nonConformingFloatEncodingStrategy = .convertToString(
+    positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+  return String(decoding: try encoder.encode(value), as: UTF8.self)
 }
 
 /// The two streams of the process, unbuffered: what is written is seen at once, also under mpirun.
@@ -50,6 +63,9 @@ public enum Console {
   public static func output(_ text: String) { write(text.utf8, to: STDOUT_FILENO) }
   public static func output(_ bytes: [UInt8]) { write(bytes, to: STDOUT_FILENO) }
   public static func error(_ text: String) { write(text.utf8, to: STDERR_FILENO) }
+
+  /// Lets writing to a pipe that nobody reads any more fail, rather than end the process.
+  public static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 
   public static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) != 0 }
   public static var errorIsTerminal: Bool { isatty(STDERR_FILENO) != 0 }

@@ -19,15 +19,15 @@ public enum ResumePolicy: String, CaseIterable, Sendable {
 /// `start` is the whole of it, in order. What may fail on one rank alone runs inside `group.together`, so that
 /// it fails on all.
 public final class Run {
-  private let configuration: RunConfiguration
-  private let group: any RankGroup
-  private let reporter: any Reporter
-  private let resume: ResumePolicy
-  private let store: CheckpointStore
+  let configuration: RunConfiguration
+  let group: any RankGroup
+  let reporter: any Reporter
+  let resume: ResumePolicy
+  let store: CheckpointStore
 
-  private var curves = Curves()
-  private var results = RunResults()
-  private var pace = Pace()
+  var curves = Curves()
+  var results = RunResults()
+  var pace = Pace()
 
   /// `reporter` is used on the first rank only.
   public init(
@@ -40,12 +40,16 @@ public final class Run {
     store = CheckpointStore("\(configuration.output.directory)/\(configuration.name)")
   }
 
-  /// Trains, evaluates, saves and samples; returns when the run is finished. Throws the same on every rank.
+  /// Trains, evaluates, saves and samples; returns when the run is finished. An error of the world, a file or memory,
+  /// is thrown on every rank.
   public func start() throws {
     reporter.report(.configuration(try ConfigurationReader.yaml(of: configuration)))
+    let lock = try group.onFirst { try store.take() }
+    defer { withExtendedLifetime(lock) {} }
     let corpus = try openCorpus()
     let trainer = try makeTrainer(corpus)
     let validation = try evaluator(of: .validation, corpus, trainer)
+    let test = try evaluator(of: .test, corpus, trainer)
     try beginOrResume(trainer, corpus)
     report(corpus, trainer)
 
@@ -56,129 +60,9 @@ public final class Run {
     }
     if !results.isComplete {
       if !wasFinished { flushCurve() }
-      try finish(trainer, corpus)
+      try finish(trainer, corpus, test)
     }
     reporter.report(.finished(summary(trainer, corpus, trained: !wasFinished)))
-  }
-
-  // MARK: - Corpus and model
-
-  /// Rank 0 prepares the text if that has to be done; the others wait, asleep, and open what it made.
-  private func openCorpus() throws -> PreparedCorpus {
-    let prepared = Result {
-      group.isFirst
-        ? try CorpusPreparation.open(configuration.corpus) { [reporter] progress in
-          reporter.report(
-            .preparing(phase: progress.phase.rawValue, done: progress.done, total: progress.total))
-        } : nil
-    }
-    try group.waitForAll()
-    let own = try group.together { try prepared.get() }
-    let directory = String(decoding: try group.gather(Array((own?.directory ?? "").utf8))[0], as: UTF8.self)
-    return try group.together { try own ?? PreparedCorpus(directory: directory) }
-  }
-
-  private func makeTrainer(_ corpus: PreparedCorpus) throws -> Trainer<TokenReader> {
-    if configuration.training.threads > 0 { OneDNN.setThreads(configuration.training.threads) }
-    let hosts = try group.gather(Array(group.host.utf8))
-    let ranksHere = hosts.count { $0 == hosts[group.rank] }
-    return try group.together {
-      let source = corpus.part(.train)
-      try checkMemory(vocabularySize: corpus.vocabulary.count, ranksHere: ranksHere)
-      let trainer = try Trainer(
-        configuration, vocabularySize: corpus.vocabulary.count, source: source, group: group)
-      // Token files are verified when first mapped: now, rather than in the middle of an epoch on one rank.
-      try trainer.verifyTokens()
-      return trainer
-    }
-  }
-
-  private func checkMemory(vocabularySize: Int, ranksHere: Int) throws {
-    let needed = memoryEstimate(vocabularySize: vocabularySize).bytes
-    let available = MachineMemory.available()
-    let (together, overflow) = needed.multipliedReportingOverflow(by: ranksHere)
-    if overflow || together > available {
-      throw TrainingError.tooLittleMemory(
-        needed: overflow ? .max : together, available: available, ranks: ranksHere)
-    }
-    if needed > MachineMemory.ownLimit() {
-      throw TrainingError.tooLittleMemory(needed: needed, available: MachineMemory.ownLimit(), ranks: 1)
-    }
-  }
-
-  private func memoryEstimate(vocabularySize: Int) -> MemoryEstimate {
-    MemoryEstimate(
-      configuration, vocabularySize: vocabularySize,
-      lanes: group.ownLanes(of: configuration.training.batchSize).count)
-  }
-
-  private func evaluator(
-    of part: CorpusPart, _ corpus: PreparedCorpus, _ trainer: Trainer<TokenReader>
-  ) throws -> Evaluator<TokenReader>? {
-    guard corpus.manifest.parts[part].tokens >= 2 else { return nil }
-    return try group.together {
-      try Evaluator(
-        configuration.model, vocabularySize: corpus.vocabulary.count, parameters: trainer.parameters,
-        source: corpus.part(part), lanes: configuration.evaluation.lanes,
-        sequenceLength: configuration.training.sequenceLength, group: group)
-    }
-  }
-
-  // MARK: - Beginning and resuming
-
-  private func beginOrResume(_ trainer: Trainer<TokenReader>, _ corpus: PreparedCorpus) throws {
-    let file = try group.together { group.isFirst ? try findCheckpoint(corpus) : nil }
-    // Only rank 0 has read the file: it tells the others what they need beside the tensors, which are broadcast.
-    let state: ResumeState? = try group.together {
-      guard let file else { return nil }
-      try file.readParameters(into: trainer.parameters)
-      for slot in trainer.optimizer.slots {
-        try file.readOptimizer(slot: slot.name, into: slot.buffer, layout: trainer.parameters.layout)
-      }
-      curves = try file.readCurves()
-      results = file.results
-      return ResumeState(
-        progress: file.progress, results: file.results, laneStates: try file.readLaneStates())
-    }
-    let message = try group.gather(state.map { try Array(JSONEncoder().encode($0)) } ?? [])[0]
-    guard !message.isEmpty else {
-      try trainer.begin()
-      return try save(trainer, corpus)
-    }
-    let shared = try JSONDecoder().decode(ResumeState.self, from: Data(message))
-    results = shared.results
-    try trainer.restore(shared.progress, laneStates: shared.laneStates)
-    if let file {
-      reporter.report(.resumed(path: file.path, step: file.progress.step, epoch: file.progress.epoch))
-    }
-    // More epochs than it was finished with: there is more to train, and then to test and to sample.
-    if trainer.progress.finished == nil { results = RunResults() }
-  }
-
-  private struct ResumeState: Codable {
-    let progress: TrainingProgress
-    let results: RunResults
-    let laneStates: [Float]
-  }
-
-  private func findCheckpoint(_ corpus: PreparedCorpus) throws -> CheckpointFile? {
-    let file = try store.newest { path, error in
-      reporter.report(.damaged(path: path, problem: "\(error)"))
-    }
-    guard let file else { return nil }
-    if resume == .never { throw RunError.folderIsNotEmpty(store.directory) }
-    for (key, value) in RunConfiguration.fixedSettings {
-      let (before, now) = (value(file.configuration), value(configuration))
-      if before != now {
-        throw CheckpointError.otherRun(directory: store.directory, key: key, before: before, now: now)
-      }
-    }
-    guard file.corpusFingerprint == corpus.manifest.fingerprint else {
-      throw CheckpointError.otherRun(
-        directory: store.directory, key: "a corpus with fingerprint", before: file.corpusFingerprint,
-        now: corpus.manifest.fingerprint)
-    }
-    return file
   }
 
   // MARK: - The loop
@@ -200,7 +84,11 @@ public final class Run {
   private func finishEpoch(
     _ trainer: Trainer<TokenReader>, _ corpus: PreparedCorpus, _ validation: Evaluator<TokenReader>?
   ) throws {
+    try trainer.checkParameters()
     let evaluation = try validation?.evaluate { [reporter] in reporter.report(.evaluating(done: $0, total: $1)) }
+    if let evaluation, !evaluation.loss.isFinite {
+      throw TrainingError.diverged(step: trainer.progress.step, of: "the validation loss")
+    }
     trainer.finishEpoch(validationLoss: evaluation?.loss)
     let progress = trainer.progress
     flushCurve()
@@ -224,17 +112,18 @@ public final class Run {
   private func flushCurve() { pace.flush { curves.training.append($0) } }
 
   /// Test loss and samples, and the checkpoint that has them.
-  private func finish(_ trainer: Trainer<TokenReader>, _ corpus: PreparedCorpus) throws {
-    if let test = try evaluator(of: .test, corpus, trainer) {
+  private func finish(
+    _ trainer: Trainer<TokenReader>, _ corpus: PreparedCorpus, _ test: Evaluator<TokenReader>?
+  ) throws {
+    try trainer.checkParameters()
+    if let test {
       let evaluation = try test.evaluate { [reporter] in reporter.report(.evaluating(done: $0, total: $1)) }
       results.testLoss = evaluation.loss
       reporter.report(
         .test(
           loss: evaluation.loss, perplexity: evaluation.perplexity, bitsPerToken: evaluation.bitsPerToken))
     }
-    let samples = Result { group.isFirst ? try sample(trainer, corpus) : [] }
-    try group.waitForAll()
-    results.samples = try group.together { try samples.get() }
+    results.samples = try group.onFirst { try sample(trainer, corpus) } ?? []
     for sample in results.samples { reporter.report(.sample(sample)) }
     results.isComplete = true
     try save(trainer, corpus)
@@ -253,27 +142,6 @@ public final class Run {
         step: trainer.progress.step, temperature: temperature, prompt: settings.prompt,
         text: String(decoding: text, as: UTF8.self))
     }
-  }
-
-  /// Saves a checkpoint and the curves; all ranks take part, the first one writes.
-  private func save(_ trainer: Trainer<TokenReader>, _ corpus: PreparedCorpus) throws {
-    let laneStates = try trainer.gatherLaneStates()
-    let path = try group.together {
-      guard group.isFirst else { return "" }
-      let path = try store.save(
-        Checkpoint(
-          configuration: configuration, progress: trainer.progress, vocabulary: corpus.vocabulary,
-          corpusFingerprint: corpus.manifest.fingerprint, parameters: trainer.parameters,
-          optimizerSlots: trainer.optimizer.slots, laneStates: laneStates, curves: curves, results: results,
-          provenance: Provenance(
-            program: programVersion, oneDNN: OneDNN.version, instructionSet: OneDNN.instructionSet,
-            threads: OneDNN.threads, ranks: group.count)))
-      try curves.save(to: "\(store.directory)/curves.h5")
-      let best = trainer.progress.bestLoss == nil ? nil : trainer.progress.bestStep
-      try store.prune(keep: configuration.output.keep, best: best)
-      return path
-    }
-    reporter.report(.saved(path: path))
   }
 
   // MARK: - What is told
@@ -308,6 +176,8 @@ public final class Run {
       epochs: progress.epoch, steps: progress.step, validationLoss: last?.loss,
       validationPerplexity: last?.perplexity,
       sourcePerplexity: part.sourceNats.map { exp($0 / Double(part.tokens)) }, bestEpoch: progress.bestEpoch,
+      bestCheckpoint: progress.bestLoss != nil && progress.bestStep != progress.step
+        ? store.path(step: progress.bestStep) : nil,
       testLoss: results.testLoss, testPerplexity: results.testLoss.map { exp($0) },
       trainingSeconds: pace.trainingSeconds)
   }

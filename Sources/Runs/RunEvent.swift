@@ -8,8 +8,8 @@ public enum RunEvent: Sendable {
   case preparing(phase: String, done: Int, total: Int)
   case corpus(CorpusSummary)
   case model(ModelSummary)
-  /// A checkpoint that could not be read and was passed over.
-  case damaged(path: String, problem: String)
+  /// Something that people should know of, and that does not stop the run.
+  case warning(String)
   case resumed(path: String, step: Int, epoch: Int)
   case step(StepSummary)
   case evaluating(done: Int, total: Int)
@@ -81,15 +81,18 @@ public enum RunEvent: Sendable {
     /// Perplexity of the process that made the validation text, where that is known.
     public let sourcePerplexity: Double?
     public let bestEpoch: Int
+    /// The checkpoint of the best epoch, where it is not the last.
+    public let bestCheckpoint: String?
     public let testLoss: Double?
     public let testPerplexity: Double?
+    /// Spent on steps since the program was started.
     public let trainingSeconds: Double
   }
 }
 
 extension RunEvent: Encodable {
   private enum Key: String, CodingKey {
-    case event, configuration, phase, done, total, path, problem, step, epoch, loss, perplexity, bitsPerToken
+    case event, configuration, phase, done, total, path, message, step, epoch, loss, perplexity, bitsPerToken
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -109,10 +112,9 @@ extension RunEvent: Encodable {
     case .model(let summary):
       try container.encode("model", forKey: .event)
       try summary.encode(to: encoder)
-    case .damaged(let path, let problem):
-      try container.encode("damaged", forKey: .event)
-      try container.encode(path, forKey: .path)
-      try container.encode(problem, forKey: .problem)
+    case .warning(let message):
+      try container.encode("warning", forKey: .event)
+      try container.encode(message, forKey: .message)
     case .resumed(let path, let step, let epoch):
       try container.encode("resumed", forKey: .event)
       try container.encode(path, forKey: .path)

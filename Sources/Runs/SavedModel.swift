@@ -76,18 +76,18 @@ public final class SavedModel {
   }
 
   /// What a model reads before it writes: the prompt, or the end of a line where there is none.
-  private static func promptTokens(_ prompt: String, _ tokenizer: Tokenizer) throws -> [Int32] {
+  static func promptTokens(_ prompt: String, _ tokenizer: Tokenizer) throws -> [Int32] {
     let vocabulary = tokenizer.vocabulary
     guard !prompt.isEmpty else {
       return [vocabulary.kind == .words ? Vocabulary.endOfLine : vocabulary.id(of: [UInt8(ascii: "\n")]) ?? 0]
     }
     let tokens = try tokenizer.encode(Array(prompt.utf8), source: "the prompt")
-    if vocabulary.kind == .words, let index = tokens.firstIndex(of: Vocabulary.unknown) {
-      let words = prompt.split(whereSeparator: \.isWhitespace)
+    if vocabulary.kind == .words, tokens.contains(Vocabulary.unknown) {
+      let unknown = try prompt.split(whereSeparator: \.isWhitespace).first {
+        try tokenizer.encode(Array($0.utf8), source: "the prompt").contains(Vocabulary.unknown)
+      }
       throw CorpusError(
-        "the prompt",
-        "word \(index + 1)\(index < words.count ? ", '\(words[index])'," : "") is not one the "
-          + "model knows; expected words of its vocabulary of \(vocabulary.count)",
+        "the prompt", "expected words of the model's vocabulary of \(vocabulary.count), found '\(unknown ?? "<unk>")'",
         remedy: "use other words")
     }
     guard !tokens.isEmpty else {

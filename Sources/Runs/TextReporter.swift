@@ -1,4 +1,5 @@
 import Foundation
+import Training
 
 /// Writes events for people: lines that stay, and one that tells what is under way.
 public final class TextReporter: Reporter {
@@ -31,20 +32,21 @@ public final class TextReporter: Reporter {
           + "\(corpus.validationTokens.formatted()) validation, \(corpus.testTokens.formatted()) test")
     case .model(let model):
       line(
-        "model    \(model.parameters.formatted()) parameters, about \(Self.megabytes(model.memoryBytes)) a rank")
+        "model    \(model.parameters.formatted()) parameters, about \(megabytes(model.memoryBytes)) a rank")
       line(
         "ranks    \(model.ranks), \(model.threads) thread\(model.threads == 1 ? "" : "s") each; "
           + "oneDNN \(model.oneDNN) with \(model.instructionSet)")
       line("steps    \(model.stepsPerEpoch.formatted()) an epoch, \(model.totalSteps.formatted()) in all")
-    case .damaged(let path, let problem):
-      line("warning: passed over a checkpoint that cannot be read: \(path): \(problem)")
+    case .warning(let message): line("warning: \(message)")
     case .resumed(let path, let step, let epoch):
       line("resuming from \(path): step \(step), \(epoch) epoch\(epoch == 1 ? "" : "s") complete")
     case .step(let step):
       work = nil
       status(Self.text(step))
     case .evaluating(let done, let total): working("evaluating", done, total)
-    case .epoch(let epoch): line(Self.text(epoch))
+    case .epoch(let epoch):
+      work = nil
+      line(Self.text(epoch))
     case .saved: break
     case .test(let loss, let perplexity, let bits):
       line(
@@ -67,12 +69,22 @@ public final class TextReporter: Reporter {
         ? "finished (\(summary.reason)) after \(summary.epochs) epochs, \(summary.steps) steps, "
           + "\(duration(summary.trainingSeconds)) of training"
         : "this run is finished (\(summary.reason)) after \(summary.epochs) epochs, \(summary.steps) steps; "
-          + "raise training.epochs to go on, or give it another name to start afresh")
+          + "\(Self.remedy(summary.reason)) to go on, or give it another name to start afresh")
     line("checkpoint \(summary.checkpoint)")
+    if let best = summary.bestCheckpoint { line("best validation after epoch \(summary.bestEpoch): \(best)") }
     if let perplexity = summary.testPerplexity { line("test perplexity \(Self.number(perplexity))") }
     guard let perplexity = summary.validationPerplexity else { return }
     let source = summary.sourcePerplexity.map { " (the source's own: \(Self.number($0)))" } ?? ""
     line("validation perplexity \(Self.number(perplexity))\(source)")
+  }
+
+  /// What lets a run go on that ended for this reason.
+  private static func remedy(_ reason: String) -> String {
+    switch TrainingProgress.FinishReason(rawValue: reason) {
+    case .maximumSteps: "raise training.maximumSteps"
+    case .patience: "raise training.patience"
+    case .epochs, nil: "raise training.epochs"
+    }
   }
 
   // MARK: - Lines
@@ -136,6 +148,4 @@ public final class TextReporter: Reporter {
   private static func thousands(_ value: Double) -> String {
     value >= 10_000 ? String(format: "%.1fk", value / 1000) : String(format: "%.0f", value)
   }
-
-  private static func megabytes(_ bytes: Int) -> String { "\((bytes + 999_999) / 1_000_000) MB" }
 }

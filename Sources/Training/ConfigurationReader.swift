@@ -83,7 +83,7 @@ public struct ConfigurationReader {
     let text = String(setting[setting.index(after: equals)...])
     let value: Node
     do {
-      value = try Yams.compose(yaml: text) ?? Node("")
+      value = try Self.node(text, isText: RunConfiguration.textKeys.contains(path.joined(separator: ".")))
     } catch {
       throw ConfigurationError(
         key: path.joined(separator: "."), problem: "'\(text)' is not YAML: put it in quotes", origin: origin)
@@ -91,6 +91,12 @@ public struct ConfigurationReader {
     let keys = path.map { Node($0) }
     let nested = keys.dropFirst().reversed().reduce(value) { Node([($1, $0)]) }
     try overlay(Node.Mapping([(keys[0], nested)]), path: []) { _ in origin }
+  }
+
+  /// What a flag's value says. Where a text is wanted, it need not be YAML: `ROMEO:` would be a mapping.
+  private static func node(_ value: String, isText: Bool) throws -> Node {
+    let isQuoted = value.hasPrefix("\"") || value.hasPrefix("'")
+    return isText && !isQuoted ? Node(value) : try Yams.compose(yaml: value) ?? Node("")
   }
 
   /// Lays one mapping over the section at `path`.

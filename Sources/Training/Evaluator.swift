@@ -32,7 +32,7 @@ public final class Evaluator<Source: TokenSource> {
   private let state: RecurrentState
   private var window: Window
 
-  /// Throws `CorpusError` for a text of fewer than two tokens, and `KernelError`.
+  /// Throws `CorpusError` for a text of fewer than two tokens or damaged token files, and `KernelError`.
   public init(
     _ configuration: ModelConfiguration, vocabularySize: Int, parameters: Parameters, source: Source,
     lanes: Int, sequenceLength: Int, group: any RankGroup
@@ -43,8 +43,14 @@ public final class Evaluator<Source: TokenSource> {
         remedy: "the first token is only read, so that one alone has no loss: give more text")
     }
     self.group = group
-    layout = EvaluationLayout(tokens: source.count, lanes: lanes)
-    let own = group.ownLanes(of: lanes)
+    // More lanes than predictions would be empty, and longer windows too.
+    layout = EvaluationLayout(tokens: source.count, lanes: min(lanes, source.count - 1))
+    let sequenceLength = min(sequenceLength, layout.longest)
+    let own = group.ownLanes(of: layout.lanes)
+    if let first = own.first, let last = own.last {
+      let predictions = layout.predictions(lane: first).lowerBound..<layout.predictions(lane: last).upperBound
+      try source.verify(predictions.lowerBound - 1..<predictions.upperBound)
+    }
     cursor = EvaluationCursor(source: source, layout: layout, lanes: own)
     // More ranks than lanes: this one only takes part in the sum.
     model =

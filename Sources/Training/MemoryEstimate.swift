@@ -3,7 +3,7 @@ import Model
 /// Memory a rank needs to train, from shapes alone, to refuse a model that cannot fit before anything is
 /// allocated: an overcommitting system would promise it and then kill a process.
 public struct MemoryEstimate: Equatable, Sendable {
-  /// Parameters, gradients, what the optimizer remembers, packed weights: the same on every rank.
+  /// Parameters, gradients, what the optimizer remembers, their file, packed weights: the same on every rank.
   public let modelBytes: Int
   /// Activations of a rank's lanes.
   public let activationBytes: Int
@@ -16,16 +16,18 @@ public struct MemoryEstimate: Equatable, Sendable {
     let cell = model.cell
     let (vocabulary, embedding) = (Double(vocabularySize), Double(model.embeddingSize))
     var recurrent = 0.0
-    var perRow = 2 * embedding
+    var perRow = embedding * (model.dropout > 0 ? 4 : 2)
     for (layer, hidden) in model.hiddenSizes.enumerated() {
       let units = Double(hidden)
       recurrent += Double(cell.gates) * units * (Double(model.inputSize(ofLayer: layer)) + units)
       // Gates, states and outputs kept for the way back, and their gradients.
-      perRow += units * (2 * Double(cell.gates) + 6)
+      perRow += units * (2 * Double(cell.gates) + 6 + (model.dropout > 0 ? 2 : 0))
     }
     let tables = vocabulary * (embedding + (model.tiedWeights ? 0 : Double(model.outputSize)))
-    let copies = 2 + Double(Optimizer.slotNames(configuration.optimizer.kind).count)
-    let floats = copies * (recurrent + tables) + 3 * recurrent
+    let slots = Double(Optimizer.slotNames(configuration.optimizer.kind).count)
+    // Parameters, gradients and slots; the file being built when they are saved; weights packed by the plans of
+    // training (twice) and of two evaluations.
+    let floats = (2 + slots) * (recurrent + tables) + (1 + slots) * (recurrent + tables) + 4 * recurrent
     let rows = Double(lanes) * Double(configuration.training.sequenceLength)
     modelBytes = Self.whole(4 * floats)
     activationBytes = Self.whole(4 * (rows * perRow + 64 * vocabulary))

@@ -7,8 +7,6 @@ public final class Optimizer {
   public let configuration: OptimizerConfiguration
   /// What the rule remembers of each parameter, by name; part of a checkpoint.
   public let slots: [(name: String, buffer: FloatBuffer)]
-  /// Updates made so far.
-  public var updates = 0
 
   /// For `count` parameters. Throws `KernelError.outOfMemory`.
   public init(_ configuration: OptimizerConfiguration, count: Int) throws {
@@ -26,10 +24,12 @@ public final class Optimizer {
     }
   }
 
-  /// Updates `parameters` with `gradientScale` times `gradients`, at learning rate `rate`.
-  public func update(_ parameters: FloatBuffer, with gradients: FloatBuffer, gradientScale: Float, rate: Double) {
+  /// Updates `parameters` with `gradientScale` times `gradients`, at learning rate `rate`. `step` counts updates
+  /// from 1.
+  public func update(
+    _ parameters: FloatBuffer, with gradients: FloatBuffer, gradientScale: Float, rate: Double, step: Int
+  ) {
     precondition(parameters.count == gradients.count)
-    updates += 1
     let c = configuration
     let count = parameters.count
     let p = parameters.pointer
@@ -64,8 +64,8 @@ public final class Optimizer {
       // Kingma and Ba 2015; Loshchilov and Hutter 2019 for the decay outside the gradient.
       let (first, second) = (slot(0), slot(1))
       let (beta1, beta2) = (Float(c.beta1), Float(c.beta2))
-      let stepSize = Float(rate / (1 - pow(c.beta1, Double(updates))))
-      let rootCorrection = Float(1 / (1 - pow(c.beta2, Double(updates))).squareRoot())
+      let stepSize = Float(rate / (1 - pow(c.beta1, Double(step))))
+      let rootCorrection = Float(1 / (1 - pow(c.beta2, Double(step))).squareRoot())
       let kept = c.kind == .adamw ? Float(1 - rate * c.weightDecay) : 1
       for i in 0..<count {
         let gradient = g[i]

@@ -1,3 +1,5 @@
+import Corpus
+
 /// Sums gradients over all ranks. The sum may travel while lower layers still go backward: `begin` starts it,
 /// `progress` moves it along, `finish` waits for all that was begun.
 public protocol GradientExchange: AnyObject {
@@ -28,12 +30,12 @@ extension RankGroup {
   public var isFirst: Bool { rank == 0 }
 
   /// The lanes, of `total`, that this rank owns: contiguous blocks, sizes differing by one at most.
-  public func ownLanes(of total: Int) -> Range<Int> { dealtLanes(rank: rank, of: count, total: total) }
+  public func ownLanes(of total: Int) -> Range<Int> { evenStretch(rank, of: count, in: total) }
 
   /// Runs `body`, which makes no call on the group, on every rank. If it fails anywhere it fails everywhere,
   /// so that no rank goes on to wait for one that has given up.
-  public func together<Result>(_ body: () throws -> Result) throws -> Result {
-    let outcome = Swift.Result { try body() }
+  public func together<Value>(_ body: () throws -> Value) throws -> Value {
+    let outcome = Result { try body() }
     var message = ""
     if case .failure(let error) = outcome { message = "\(host)\n\(error)" }
     let messages = try gather(Array(message.utf8))
@@ -41,17 +43,26 @@ extension RankGroup {
       let parts = String(decoding: bytes, as: UTF8.self).split(separator: "\n", maxSplits: 1)
       return RankFailure.Part(rank: rank, host: String(parts[0]), message: parts.count > 1 ? String(parts[1]) : "")
     }
-    if failures.isEmpty { return try outcome.get() }
-    if count == 1 { return try outcome.get() }
+    if failures.isEmpty || count == 1 { return try outcome.get() }
     throw RankFailure(parts: failures, ranks: count)
   }
-}
 
-/// Lanes of `rank` when `total` are dealt to `count` ranks.
-public func dealtLanes(rank: Int, of count: Int, total: Int) -> Range<Int> {
-  let (each, more) = total.quotientAndRemainder(dividingBy: count)
-  let first = rank * each + min(rank, more)
-  return first..<first + each + (rank < more ? 1 : 0)
+  /// Runs `body`, which makes no call on the group and may take long, on the first rank alone; the others wait,
+  /// asleep, and get nil. If it fails, it fails everywhere.
+  public func onFirst<Value>(_ body: () throws -> Value) throws -> Value? {
+    let outcome = Result { isFirst ? try body() : nil }
+    try waitForAll()
+    return try together { try outcome.get() }
+  }
+
+  /// Rank 0's bytes, of whatever number, on every rank.
+  public func share(_ bytes: [UInt8]) throws -> [UInt8] {
+    var size = UInt64(bytes.count)
+    try withUnsafeMutableBytes(of: &size) { try broadcast($0) }
+    var shared = isFirst ? bytes : [UInt8](repeating: 0, count: Int(size))
+    try shared.withUnsafeMutableBytes { try broadcast($0) }
+    return shared
+  }
 }
 
 /// Something failed on some of the ranks; all have been told.

@@ -13,6 +13,11 @@ extension RunConfiguration {
     "schedule.kind": ScheduleConfiguration.Kind.allCases.map(\.rawValue),
   ]
 
+  /// Keys that take any text.
+  static let textKeys: Set = [
+    "name", "corpus.prepared", "corpus.cache", "corpus.vocabulary", "generation.prompt", "output.directory",
+  ]
+
   /// Throws a `ConfigurationError` for the first value that cannot be.
   public func validate() throws {
     try check("name", name, Self.isFolderName(name), "a name for a folder: letters, digits, '.', '_' and '-'")
@@ -42,15 +47,22 @@ extension RunConfiguration {
     try atLeast("training.bucketSize", training.bucketSize, 1)
     try check(
       "training.bucketSize", training.bucketSize, training.bucketSize <= 1 << 28, "at most 268435456 floats")
-    try atLeast("training.threads", training.threads, 0)
-    try atLeast("optimizer.learningRate", optimizer.learningRate, 0)
+    try check(
+      "training.threads", training.threads, (0...4096).contains(training.threads), "0 (as the environment says) to 4096"
+    )
+    try check(
+      "model.dropout", model.dropout, model.dropout == 0 || dropoutMasksCanBeNumbered,
+      "0 for a model of over 62 layers, or windows of over 2^26 quadruples of values")
+    try check(
+      "optimizer.learningRate", optimizer.learningRate,
+      optimizer.learningRate >= 0 && Float(optimizer.learningRate).isFinite, "0 or more, in single precision")
     for (key, value) in [
       ("momentum", optimizer.momentum), ("beta1", optimizer.beta1), ("beta2", optimizer.beta2),
       ("smoothing", optimizer.smoothing),
     ] {
       try check("optimizer.\(key)", value, value >= 0 && value < 1, "0 or more and less than 1")
     }
-    try check("optimizer.epsilon", optimizer.epsilon, optimizer.epsilon > 0, "more than 0")
+    try check("optimizer.epsilon", optimizer.epsilon, Float(optimizer.epsilon) > 0, "more than 0 in single precision")
     try atLeast("optimizer.weightDecay", optimizer.weightDecay, 0)
     try check("schedule.factor", schedule.factor, schedule.factor > 0 && schedule.factor <= 1, "in (0, 1]")
     try atLeast("schedule.fullEpochs", schedule.fullEpochs, 0)
@@ -79,17 +91,24 @@ extension RunConfiguration {
       }
   }
 
+  /// See `Dropout`: masks are numbered by place, 6 bits, and by quadruple of values, 26 bits.
+  private var dropoutMasksCanBeNumbered: Bool {
+    let widest = max(model.embeddingSize, model.hiddenSizes.max() ?? 0)
+    let (quadruples, overflow) = ((widest + 3) / 4).multipliedReportingOverflow(by: training.sequenceLength)
+    return model.hiddenSizes.count < 63 && !overflow && quadruples < 1 << 26
+  }
+
   private func check(_ key: String, _ value: some Any, _ holds: Bool, _ expected: String) throws {
     guard !holds else { return }
     throw ConfigurationError(key: key, problem: "\(key) is \(value); expected \(expected)")
   }
 
   /// Also refuses what is not a number or has no end.
-  private func atLeast(_ key: String, _ value: Double, _ least: Double) throws {
-    try check(key, value, value >= least && value.isFinite, "\(least == 0 ? "0" : "\(least)") or more")
+  private func atLeast(_ key: String, _ value: Double, _ least: Int) throws {
+    try check(key, value, value >= Double(least) && value <= 1e9, "a number from \(least) to 1e9")
   }
 
   private func atLeast(_ key: String, _ value: Int, _ least: Int) throws {
-    try check(key, value, value >= least && value <= 1 << 40, "a whole number of \(least) or more")
+    try check(key, value, value >= least && value <= 1 << 30, "a whole number from \(least) to 2^30")
   }
 }

@@ -39,11 +39,11 @@ public final class Trainer<Source: TokenSource> {
     self.group = group
     layout = try LaneLayout(
       tokens: source.count, lanes: training.batchSize, sequenceLength: training.sequenceLength)
-    guard layout.stepsPerEpoch >= training.accumulation else {
+    guard layout.windowsPerEpoch >= training.accumulation else {
       throw ConfigurationError(
         key: "training.accumulation",
         problem: "training.accumulation is \(training.accumulation); expected at most "
-          + "\(layout.stepsPerEpoch), the windows of an epoch")
+          + "\(layout.windowsPerEpoch), the windows of an epoch")
     }
     lanes = group.ownLanes(of: training.batchSize)
     let parameterLayout = ParameterLayout(configuration.model, vocabularySize: vocabularySize)
@@ -59,7 +59,7 @@ public final class Trainer<Source: TokenSource> {
     losses = Array(repeating: 0, count: lanes.count)
     schedule = LearningRateSchedule(
       configuration.schedule, baseRate: configuration.optimizer.learningRate,
-      stepsPerEpoch: layout.stepsPerEpoch / training.accumulation, epochs: training.epochs)
+      stepsPerEpoch: layout.windowsPerEpoch / training.accumulation, epochs: training.epochs)
   }
 
   /// Steps of one epoch.
@@ -84,8 +84,8 @@ public final class Trainer<Source: TokenSource> {
   /// Checks the token files this rank will read, so that a damaged one is found now.
   public func verifyTokens() throws {
     for lane in lanes {
-      let first = layout.predictions(lane: lane, step: 0)
-      let last = layout.predictions(lane: lane, step: layout.stepsPerEpoch - 1)
+      let first = layout.predictions(lane: lane, window: 0)
+      let last = layout.predictions(lane: lane, window: layout.windowsPerEpoch - 1)
       try cursor.source.verify(first.lowerBound - 1..<last.upperBound)
     }
   }
@@ -104,7 +104,6 @@ public final class Trainer<Source: TokenSource> {
     self.progress = progress
     let size = RecurrentState.floatsPerLane(configuration.model)
     state.values = Array(laneStates[lanes.lowerBound * size..<lanes.upperBound * size])
-    optimizer.updates = progress.step
     try becomeAlike()
   }
 
@@ -145,7 +144,7 @@ public final class Trainer<Source: TokenSource> {
   }
 
   private func learn(windowOfEpoch: Int, window number: Int) throws {
-    try cursor.read(step: windowOfEpoch, into: &window)
+    try cursor.read(windowOfEpoch, into: &window)
     let key =
       configuration.model.dropout > 0
       ? DropoutKey(seed: configuration.seed, window: number, firstLane: lanes.lowerBound) : nil
@@ -182,12 +181,14 @@ public final class Trainer<Source: TokenSource> {
       }
     let gradientNorm = norm(gradients.buffer) / Double(parts)
     guard gradientNorm.isFinite && loss.isFinite else {
-      throw TrainingError.diverged(step: progress.step + 1, loss: loss, gradientNorm: gradientNorm)
+      throw TrainingError.diverged(
+        step: progress.step + 1, of: loss.isFinite ? "the gradient" : "the loss")
     }
     let clip = training.clipNorm > 0 ? min(1, training.clipNorm / gradientNorm) : 1
     let rate = schedule.rate(step: progress.step, reductions: progress.reductions)
     optimizer.update(
-      parameters.buffer, with: gradients.buffer, gradientScale: Float(clip / Double(parts)), rate: rate)
+      parameters.buffer, with: gradients.buffer, gradientScale: Float(clip / Double(parts)), rate: rate,
+      step: progress.step + 1)
     try model.parametersChanged()
     progress.step += 1
     progress.stepInEpoch += 1
@@ -196,6 +197,12 @@ public final class Trainer<Source: TokenSource> {
     return StepReport(
       step: progress.step, epoch: progress.epoch + 1, tokens: progress.tokens, loss: loss,
       gradientNorm: gradientNorm, learningRate: rate)
+  }
+
+  /// Throws `TrainingError.diverged` if a parameter is not a number: what the last update did is seen by no loss
+  /// yet, and must not be saved. The same on every rank.
+  public func checkParameters() throws {
+    guard norm(parameters.buffer).isFinite else { throw TrainingError.diverged(step: progress.step, of: "a parameter") }
   }
 
   /// Closes a complete epoch with its validation loss (nats per token; nil without a validation text). The

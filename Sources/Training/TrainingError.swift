@@ -1,15 +1,15 @@
 /// Training that cannot go on.
 public enum TrainingError: Error, CustomStringConvertible, Equatable {
-  /// A loss or gradient is not a number any more. The parameters are those of the step before.
-  case diverged(step: Int, loss: Double, gradientNorm: Double)
+  /// A loss, gradient or parameter is not a number any more.
+  case diverged(step: Int, of: String)
   /// Less memory than the model needs.
   case tooLittleMemory(needed: Int, available: Int, ranks: Int)
 
   public var description: String {
     switch self {
-    case .diverged(let step, let loss, let gradientNorm):
-      "step \(step) has loss \(loss) and gradient norm \(gradientNorm); expected numbers: lower "
-        + "optimizer.learningRate or training.clipNorm and start again from the last checkpoint"
+    case .diverged(let step, let what):
+      "at step \(step) \(what) is not a finite number; lower optimizer.learningRate or set training.clipNorm; the last "
+        + "checkpoint is from before that"
     case .tooLittleMemory(let needed, let available, let ranks):
       "this run needs about \(megabytes(needed)) for the \(ranks) rank\(ranks == 1 ? "" : "s") on this machine, "
         + "which has \(megabytes(available)) to give: lower model.hiddenSizes, training.batchSize or the "
@@ -18,4 +18,5 @@ public enum TrainingError: Error, CustomStringConvertible, Equatable {
   }
 }
 
-func megabytes(_ bytes: Int) -> String { "\((bytes + 999_999) / 1_000_000) MB" }
+/// Bytes as people say them.
+public func megabytes(_ bytes: Int) -> String { "\((bytes + 999_999) / 1_000_000) MB" }

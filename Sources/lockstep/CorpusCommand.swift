@@ -89,7 +89,12 @@ struct CorpusCommand: ParsableCommand {
     var format: OutputFormat = .text
 
     func run() throws {
-      let fractions = split.split(separator: ",").compactMap { Double($0.trimmingCharacters(in: .whitespaces)) }
+      let fractions = try split.split(separator: ",", omittingEmptySubsequences: false).map { part in
+        guard let fraction = Double(part.trimmingCharacters(in: .whitespaces)) else {
+          throw ValidationError("--split is \(split); expected three numbers, as in 0.9,0.05,0.05")
+        }
+        return fraction
+      }
       let settings = CorpusConfiguration(
         text: PathList(text), split: fractions, train: PathList(train), validation: PathList(validation),
         test: PathList(test), tokenizer: tokenizer, minimumCount: minimumCount,
@@ -121,7 +126,7 @@ struct CorpusCommand: ParsableCommand {
 
   private static func printSummary(_ corpus: PreparedCorpus, _ format: OutputFormat) throws {
     let manifest = corpus.manifest
-    if format == .json { return try printJSON(manifest) }
+    if format == .json { return print(try jsonText(manifest, pretty: true)) }
     print("tokens       \(corpus.directory)")
     print("tokenizer    \(manifest.tokenizer.rawValue), vocabulary \(manifest.vocabulary.size)")
     print("fingerprint  \(manifest.fingerprint)")

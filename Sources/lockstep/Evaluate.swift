@@ -46,10 +46,10 @@ struct Evaluate: ParsableCommand {
         perplexity   \(String(format: "%.4f", evaluation.perplexity)) per \(unit)
         """)
     case .json:
-      try printJSON(
-        Report(
-          model: model.path, text: text, unit: unit, predictions: evaluation.predictions, nats: evaluation.nats,
-          loss: evaluation.loss, bitsPerToken: evaluation.bitsPerToken, perplexity: evaluation.perplexity))
+      let report = Report(
+        model: model.path, text: text, unit: unit, predictions: evaluation.predictions, nats: evaluation.nats,
+        loss: evaluation.loss, bitsPerToken: evaluation.bitsPerToken, perplexity: evaluation.perplexity)
+      print(try jsonText(report, pretty: true))
     }
   }
 

@@ -1,13 +1,5 @@
 import Corpus
-import Foundation
 import Runs
-
-/// Prints a value as one JSON object.
-func printJSON(_ value: some Encodable) throws {
-  let encoder = JSONEncoder()
-  encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-  print(String(decoding: try encoder.encode(value), as: UTF8.self))
-}
 
 /// Progress of something that may take a while, on standard error; nothing where that is not a terminal, or
 /// where it is soon done.

@@ -16,6 +16,7 @@ struct Train: ParsableCommand {
   @OptionGroup var options: RunOptions
 
   func run() throws {
+    Console.ignoreBrokenPipes()
     let configuration = try options.readConfiguration()
     let reporter = options.makeReporter(configuration, style: Console.outputIsTerminal ? .live : .plain)
     try Run(configuration, group: SingleRank(), reporter: reporter, resume: options.resume).start()

@@ -1,8 +1,9 @@
 import ArgumentParser
 import Daemon
-import Glibc
+import Foundation
 import ProgramOptions
 import Runs
+import Training
 
 /// The training daemon: started on every rank by mpirun.
 @main
@@ -18,6 +19,19 @@ struct Lockstepd: ParsableCommand {
       """,
     version: programVersion,
     subcommands: [RunCommand.self])
+
+  /// Every rank reads the command line; what is wrong with it, or asked of it, is said by the first alone.
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      let environment = ProcessInfo.processInfo.environment
+      let rank = environment["OMPI_COMM_WORLD_RANK"] ?? environment["PMIX_RANK"] ?? "0"
+      if rank != "0" { exit(withError: exitCode(for: error)) }
+      exit(withError: error)
+    }
+  }
 
   struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -35,8 +49,12 @@ struct Lockstepd: ParsableCommand {
     @OptionGroup var options: RunOptions
 
     func run() throws {
+      Console.ignoreBrokenPipes()
       let status = MPIProgram.run("lockstepd") { group in
-        let configuration = try group.together { try options.readConfiguration() }
+        // Read once, so that no rank can have another one.
+        let own = try group.onFirst { try options.readConfiguration() }
+        let yaml = try group.share(Array(own.map(ConfigurationReader.yaml)?.utf8 ?? "".utf8))
+        let configuration = try ConfigurationReader.read(yaml: String(decoding: yaml, as: UTF8.self))
         // Under mpirun a rank's output always looks like a terminal: who started it says so if it is one.
         let reporter = options.makeReporter(configuration, style: .plain)
         try Run(configuration, group: group, reporter: reporter, resume: options.resume).start()

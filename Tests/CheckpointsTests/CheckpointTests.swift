@@ -116,6 +116,7 @@ import Training
     let folder = try TemporaryFolder()
     let store = CheckpointStore(folder.file("run"))
     #expect(try store.newest { _, _ in }?.path == nil)
+    try FileSystem.createDirectory(store.directory)
     for step in [0, 5, 12, 100] { _ = try store.save(checkpoint(step: step)) }
     #expect(try store.steps() == [0, 5, 12, 100])
     #expect(try store.newest { _, _ in }?.progress.step == 100)
@@ -135,16 +136,45 @@ import Training
     }
   }
 
+  @Test func oneProcessHasARun() throws {
+    let folder = try TemporaryFolder()
+    let store = CheckpointStore(folder.file("run"))
+    let first = try store.take()
+    #expect(throws: CheckpointError.inUse(directory: store.directory)) { try store.take() }
+    withExtendedLifetime(first) {}
+  }
+
+  @Test func whatInterruptedSavesLeftIsRemoved() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("step-00000001.h5.partial-1", "x")
+    let lock = try CheckpointStore(folder.path).take()
+    #expect(try FileSystem.list(folder.path) == ["lock"])
+    withExtendedLifetime(lock) {}
+  }
+
+  @Test func newerAndUnreadableOnesAreNotPassedOver() throws {
+    let folder = try TemporaryFolder()
+    let store = CheckpointStore(folder.path)
+    _ = try store.save(checkpoint(step: 1))
+    let writer = try HDF5Writer(kind: "checkpoint", formatVersion: 99)
+    try writer.save(to: store.path(step: 2))
+    expectError("99") { _ = try store.newest { _, _ in } }
+    try FileSystem.remove(store.path(step: 2))
+    try FileSystem.createDirectory(store.path(step: 2))
+    expectError("it is a folder") { _ = try store.newest { _, _ in } }
+  }
+
   @Test func theLastAndTheBestAreKept() throws {
     let folder = try TemporaryFolder()
     let store = CheckpointStore(folder.path)
     for step in [0, 5, 12, 100] { _ = try store.save(checkpoint(step: step)) }
-    try store.prune(keep: 0, best: nil)
+    try store.prune(keep: 0, newest: 100, best: nil)
     #expect(try store.steps() == [0, 5, 12, 100])
-    try store.prune(keep: 2, best: 5)
+    try store.prune(keep: 2, newest: 100, best: 5)
     #expect(try store.steps() == [5, 12, 100])
-    try store.prune(keep: 1, best: nil)
-    #expect(try store.steps() == [100])
+    // A later one that was passed over neither counts nor goes.
+    try store.prune(keep: 1, newest: 12, best: nil)
+    #expect(try store.steps() == [12, 100])
   }
 
   @Test func otherFilesAreLeftAlone() throws {
@@ -152,7 +182,7 @@ import Training
     for name in ["step-x.h5", "step-00000001.h5.partial-1", "notes.txt"] { try folder.write(name, "x") }
     let store = CheckpointStore(folder.path)
     #expect(try store.steps() == [])
-    try store.prune(keep: 1, best: nil)
+    try store.prune(keep: 1, newest: 9, best: nil)
     #expect(try FileSystem.list(folder.path).count == 3)
   }
 }

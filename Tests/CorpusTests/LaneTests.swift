@@ -9,12 +9,12 @@ import Testing
 
   @Test func trainingLanesAreContiguous() throws {
     let layout = try LaneLayout(tokens: 100, lanes: 3, sequenceLength: 5)
-    #expect(layout.stepsPerEpoch == 6)
+    #expect(layout.windowsPerEpoch == 6)
     #expect(layout.unusedTokens == 9)
     let cursor = LaneCursor(source: tokens(100), layout: layout, lanes: 0..<3)
     var window = cursor.makeWindow()
     for step in 0..<6 {
-      try cursor.read(step: step, into: &window)
+      try cursor.read(step, into: &window)
       for time in 0..<5 {
         for lane in 0..<3 {
           let token = Int32(lane * 33 + step * 5 + time)
@@ -31,13 +31,13 @@ import Testing
     let whole = LaneCursor(source: tokens(count), layout: layout, lanes: 0..<lanes)
     var all = whole.makeWindow()
     var predicted: [Int32] = []
-    for step in 0..<layout.stepsPerEpoch {
-      try whole.read(step: step, into: &all)
+    for step in 0..<layout.windowsPerEpoch {
+      try whole.read(step, into: &all)
       predicted += all.targets
       for lane in 0..<lanes {
         let one = LaneCursor(source: tokens(count), layout: layout, lanes: lane..<lane + 1)
         var window = one.makeWindow()
-        try one.read(step: step, into: &window)
+        try one.read(step, into: &window)
         #expect(window.inputs == (0..<length).map { all.inputs[$0 * lanes + lane] })
         #expect(window.targets == (0..<length).map { all.targets[$0 * lanes + lane] })
       }
@@ -47,7 +47,7 @@ import Testing
   }
 
   @Test func textsTooShortAreRefused() throws {
-    #expect(try LaneLayout(tokens: 61, lanes: 3, sequenceLength: 20).stepsPerEpoch == 1)
+    #expect(try LaneLayout(tokens: 61, lanes: 3, sequenceLength: 20).windowsPerEpoch == 1)
     for count in [60, 1, 0] {
       expectError("at least 61 tokens for 3 lanes and windows of 20, found \(count)", "fewer lanes") {
         _ = try LaneLayout(tokens: count, lanes: 3, sequenceLength: 20)
@@ -100,7 +100,7 @@ import Testing
     let layout = try LaneLayout(tokens: reader.count, lanes: 10, sequenceLength: 7)
     let cursor = LaneCursor(source: reader, layout: layout, lanes: 3..<5)
     var window = cursor.makeWindow()
-    for step in 0..<layout.stepsPerEpoch { try cursor.read(step: step, into: &window) }
+    for step in 0..<layout.windowsPerEpoch { try cursor.read(step, into: &window) }
     #expect((2...3).contains(reader.mappedFiles))
   }
 }

@@ -147,7 +147,7 @@ import Testing
     let target = "\(folder.path)/made"
     var staging: StagingFolder? = try StagingFolder(for: target)
     let alive = try #require(staging?.path)
-    let dead = alive.replacing("-\(getpid())-", with: "-\(Int32.max)-")
+    let dead = alive.replacing("@\(getpid())-", with: "@\(Int32.max)-")
     try folder.write("\(FileSystem.name(of: dead))/half", "x")
     _ = try CorpusPreparation.prepare(folder.configuration(text: [path]), into: target)
     #expect(FileSystem.exists(alive) && !FileSystem.exists(dead))

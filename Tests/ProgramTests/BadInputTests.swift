@@ -38,6 +38,9 @@ import Testing
       text, "corpus.text=latin1.txt", "corpus.tokenizer=characters", in: folder, saying: "latin1.txt", "byte", "UTF-8")
     try expectRefused(text, "corpus.text=nowhere.txt", in: folder, saying: "nowhere.txt", "check the path")
     try expectRefused(text, "corpus.prepared=nowhere", in: folder, saying: "nowhere")
+    try expectRefused("generation.prompt=the xylophone", in: folder, saying: "the prompt", "xylophone")
+    try expectRefused(
+      "corpus.split=[1, 0, 0]", "training.patience=2", in: folder, saying: "training.patience needs a validation text")
   }
 
   @Test func settingsThatCannotBe() throws {
@@ -117,6 +120,7 @@ import Testing
     let folder = try TemporaryFolder()
     try folder.write("text.txt", "the cat\n")
     try folder.write("model.h5", "no model")
+    try folder.write("empty.txt", "")
     for (model, saying) in [("nowhere", "nowhere"), ("model.h5", "model.h5"), (".", "expected a checkpoint")] {
       for command in [["evaluate", model, "text.txt"], ["generate", model]] {
         let outcome = try Programs.run("\(Programs.folder)/lockstep", command, in: folder.path)
@@ -128,7 +132,7 @@ import Testing
     for (arguments, saying) in [
       (["generate", "checkpoints/small", "--prompt", "the xylophone"], "xylophone"),
       (["evaluate", "checkpoints/small", "nowhere.txt"], "nowhere.txt"),
-      (["evaluate", "checkpoints/small", "/dev/null"], "at least 2 tokens"),
+      (["evaluate", "checkpoints/small", "empty.txt"], "at least 2 tokens"),
       (["evaluate", "checkpoints/small", "."], "it is a folder"),
     ] {
       let outcome = try Programs.run("\(Programs.folder)/lockstep", arguments, in: folder.path)

@@ -98,19 +98,27 @@ import Training
   @Test(arguments: [
     ("model.hiddenSizes=[]", "at least one layer"), ("model.hiddenSizes=[0]", "at least 1 unit"),
     ("model.dropout=1.5", "a probability"), ("model.dropout=1", "a probability"),
-    ("model.embeddingSize=0", "at least 1"), ("training.batchSize=0", "1 or more"),
-    ("training.sequenceLength=-1", "1 or more"), ("training.epochs=-1", "0 or more"),
-    ("training.clipNorm=-1", "0 or more"), ("training.clipNorm=.nan", "0 or more"),
+    ("model.embeddingSize=0", "at least 1"), ("training.batchSize=0", "from 1 to 2^30"),
+    ("training.sequenceLength=-1", "from 1 to 2^30"), ("training.epochs=-1", "from 0 to 2^30"),
+    ("training.clipNorm=-1", "from 0 to 1e9"), ("training.clipNorm=.nan", "from 0 to 1e9"),
     ("optimizer.learningRate=.inf", "0 or more"), ("optimizer.beta1=1", "less than 1"),
     ("schedule.factor=0", "in (0, 1]"), ("generation.temperatures=[-1]", "temperatures of 0 or more"),
     ("model.tiedWeights=true", "equal to the last of hiddenSizes"), ("name=a/b", "a name for a folder"),
     ("name=..", "a name for a folder"), ("corpus.split=[1]", "three fractions"),
-    ("training.bucketSize=0", "1 or more"), ("training.batchSize=99999999999999999999", "a whole number"),
+    ("training.threads=3000000000", "0 (as the environment says) to 4096"), ("output.reportSeconds=1e30", "to 1e9"),
+    ("optimizer.epsilon=1e-50", "single precision"), ("training.batchSize=2000000000", "to 2^30"),
+    ("training.bucketSize=0", "from 1 to 2^30"), ("training.batchSize=99999999999999999999", "a whole number"),
   ])
   func impossibleValuesAreRefused(setting: String, expected: String) {
     let settings = setting.hasPrefix("model.tied") ? ["model.embeddingSize=3", setting] : [setting]
     let found = problem(nil, settings)
     #expect(found.contains(expected) && found.hasPrefix("--set \(setting)"), "\(found)")
+  }
+
+  @Test func flagsTakeAnyText() throws {
+    #expect(try read(nil, ["generation.prompt=ROMEO: # so"]).generation.prompt == "ROMEO: # so")
+    #expect(try read(nil, ["generation.prompt='a b'"]).generation.prompt == "a b")
+    #expect(try read(nil, ["name=7"]).name == "7")
   }
 
   @Test func twoSourcesOrNoneAreRefused() {

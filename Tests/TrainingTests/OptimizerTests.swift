@@ -39,7 +39,8 @@ import Training
       for step in 0..<steps {
         // As the trainer does: a sum of tokens' gradients, and the scale that makes it a mean.
         let gradient = try FloatBuffer(goldens.gradients.values[step * size..<(step + 1) * size].map { Float($0 * 8) })
-        optimizer.update(parameters, with: gradient, gradientScale: 1 / 8, rate: golden.settings.learningRate)
+        optimizer.update(
+          parameters, with: gradient, gradientScale: 1 / 8, rate: golden.settings.learningRate, step: step + 1)
         for index in 0..<size {
           let expected = golden.parameters.values[step * size + index]
           #expect(

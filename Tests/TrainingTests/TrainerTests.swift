@@ -117,7 +117,7 @@ import Training
   @Test func accumulationIsOneUpdateOfSeveralWindows() throws {
     let trainer = try trainer(configuration { $0.training.accumulation = 3 })
     try trainer.begin()
-    #expect(trainer.stepsPerEpoch == trainer.layout.stepsPerEpoch / 3)
+    #expect(trainer.stepsPerEpoch == trainer.layout.windowsPerEpoch / 3)
     let report = try trainer.step()
     #expect(report.step == 1 && report.tokens == 3 * 5 * 7)
     #expect(trainer.unusedTokens == text.count - 1 - trainer.stepsPerEpoch * 105)
@@ -165,7 +165,7 @@ import Training
 
   @Test(arguments: [(50, 4), (3, 3), (7, 2), (2, 5)])
   func lanesAreDealtEvenly(total: Int, ranks: Int) {
-    let dealt = (0..<ranks).map { dealtLanes(rank: $0, of: ranks, total: total) }
+    let dealt = (0..<ranks).map { evenStretch($0, of: ranks, in: total) }
     #expect(dealt.flatMap { Array($0) } == Array(0..<total))
     #expect((dealt.map(\.count).max() ?? 0) - (dealt.map(\.count).min() ?? 0) <= 1)
   }

@@ -12,14 +12,14 @@ public struct LaneCursor<Source: TokenSource> {
     self.lanes = lanes
   }
 
-  /// A window for `read(step:into:)`.
+  /// A window for `read(_:into:)`.
   public func makeWindow() -> Window { Window(sequenceLength: layout.sequenceLength, lanes: lanes.count) }
 
-  /// Reads the window of one step of an epoch. Throws what reading the source throws.
-  public func read(step: Int, into window: inout Window) throws {
+  /// Reads window `index` of an epoch. Throws what reading the source throws.
+  public func read(_ index: Int, into window: inout Window) throws {
     precondition(window.sequenceLength == layout.sequenceLength && window.lanes == lanes.count)
     for (row, lane) in lanes.enumerated() {
-      try window.fill(lane: row, predicting: layout.predictions(lane: lane, step: step), of: source)
+      try window.fill(lane: row, predicting: layout.predictions(lane: lane, window: index), of: source)
     }
   }
 }

@@ -5,8 +5,8 @@ public struct LaneLayout: Equatable, Sendable {
   /// The rows of the global batch, on all ranks together.
   public let lanes: Int
   public let sequenceLength: Int
-  /// How many windows a lane has: the steps of one pass over the text.
-  public let stepsPerEpoch: Int
+  /// How many windows a lane has.
+  public let windowsPerEpoch: Int
   /// From the start of a lane to the start of the next.
   private let predictionsPerLane: Int
 
@@ -17,8 +17,8 @@ public struct LaneLayout: Equatable, Sendable {
     self.lanes = lanes
     self.sequenceLength = sequenceLength
     predictionsPerLane = max(0, tokens - 1) / lanes
-    stepsPerEpoch = predictionsPerLane / sequenceLength
-    if stepsPerEpoch == 0 {
+    windowsPerEpoch = predictionsPerLane / sequenceLength
+    if windowsPerEpoch == 0 {
       throw CorpusError(
         "training text",
         "expected at least \(lanes * sequenceLength + 1) tokens for \(lanes) lanes and windows of "
@@ -27,13 +27,13 @@ public struct LaneLayout: Equatable, Sendable {
     }
   }
 
-  /// How many predictions no step of an epoch makes.
-  public var unusedTokens: Int { tokens - 1 - lanes * stepsPerEpoch * sequenceLength }
+  /// How many predictions no window of an epoch makes.
+  public var unusedTokens: Int { tokens - 1 - lanes * windowsPerEpoch * sequenceLength }
 
-  /// The tokens that lane `lane` predicts in step `step` of an epoch.
-  public func predictions(lane: Int, step: Int) -> Range<Int> {
-    precondition((0..<lanes).contains(lane) && (0..<stepsPerEpoch).contains(step))
-    let start = lane * predictionsPerLane + step * sequenceLength + 1
+  /// The tokens that lane `lane` predicts in window `window` of an epoch.
+  public func predictions(lane: Int, window: Int) -> Range<Int> {
+    precondition((0..<lanes).contains(lane) && (0..<windowsPerEpoch).contains(window))
+    let start = lane * predictionsPerLane + window * sequenceLength + 1
     return start..<start + sequenceLength
   }
 }

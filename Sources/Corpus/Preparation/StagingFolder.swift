@@ -43,7 +43,9 @@ final class StagingFolder {
   private static func mark() -> String {
     var name = [CChar](repeating: 0, count: 256)
     gethostname(&name, name.count - 1)
-    return ".partial-\(String(cString: name))-"
+    // "@" ends the name: no host's has one, so that "node1" is not taken for the start of "node1-2".
+    let host = String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    return ".partial-\(host)@"
   }
 
   private static func freshName(_ target: String, _ mark: String) -> String {

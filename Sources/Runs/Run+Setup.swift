@@ -1,0 +1,91 @@
+import Corpus
+import Foundation
+import Kernels
+import Model
+import Training
+
+/// Opening the corpus and making the model, before the first step.
+extension Run {
+  /// Rank 0 prepares the text if that has to be done; the others open what it made.
+  func openCorpus() throws -> PreparedCorpus {
+    let own = try group.onFirst {
+      try CorpusPreparation.open(configuration.corpus) { [reporter] progress in
+        reporter.report(
+          .preparing(phase: progress.phase.rawValue, done: progress.done, total: progress.total))
+      }
+    }
+    let directory = String(decoding: try group.share(Array((own?.directory ?? "").utf8)), as: UTF8.self)
+    let corpus = try group.together { try own ?? PreparedCorpus(directory: directory) }
+    let fingerprint = String(
+      decoding: try group.share(Array(corpus.manifest.fingerprint.utf8)), as: UTF8.self)
+    try group.together {
+      guard corpus.manifest.fingerprint == fingerprint else {
+        throw CorpusError(
+          directory, "expected the tokens that rank 0 reads, \(fingerprint), found \(corpus.manifest.fingerprint)",
+          remedy: "copy the folder from rank 0's host to this one")
+      }
+      _ = try SavedModel.promptTokens(configuration.generation.prompt, Tokenizer(vocabulary: corpus.vocabulary))
+      try requireValidation(corpus)
+    }
+    return corpus
+  }
+
+  /// Some settings look at the validation text and would do nothing without one.
+  private func requireValidation(_ corpus: PreparedCorpus) throws {
+    guard corpus.manifest.parts.validation.tokens < 2 else { return }
+    for (key, isUsed) in [
+      ("training.patience", configuration.training.patience > 0),
+      ("schedule.kind", configuration.schedule.kind == .plateau),
+    ] where isUsed {
+      throw ConfigurationError(
+        key: key, problem: "\(key) needs a validation text; expected one in corpus.validation or corpus.split")
+    }
+  }
+
+  func makeTrainer(_ corpus: PreparedCorpus) throws -> Trainer<TokenReader> {
+    let threads = configuration.training.threads
+    if threads > 0 { try group.together { try OneDNN.setThreads(threads) } }
+    let hosts = try group.gather(Array(group.host.utf8))
+    let ranksHere = hosts.count { $0 == hosts[group.rank] }
+    // All look at the memory before any takes some.
+    try group.together { try checkMemory(vocabularySize: corpus.vocabulary.count, ranksHere: ranksHere) }
+    return try group.together {
+      let trainer = try Trainer(
+        configuration, vocabularySize: corpus.vocabulary.count, source: corpus.part(.train), group: group)
+      // Token files are verified when first mapped: now, rather than in the middle of an epoch on one rank.
+      try trainer.verifyTokens()
+      return trainer
+    }
+  }
+
+  private func checkMemory(vocabularySize: Int, ranksHere: Int) throws {
+    let needed = memoryEstimate(vocabularySize: vocabularySize).bytes
+    let available = MachineMemory.available()
+    let (together, overflow) = needed.multipliedReportingOverflow(by: ranksHere)
+    if overflow || together > available {
+      throw TrainingError.tooLittleMemory(
+        needed: overflow ? .max : together, available: available, ranks: ranksHere)
+    }
+    if needed > MachineMemory.ownLimit() {
+      throw TrainingError.tooLittleMemory(needed: needed, available: MachineMemory.ownLimit(), ranks: 1)
+    }
+  }
+
+  func memoryEstimate(vocabularySize: Int) -> MemoryEstimate {
+    MemoryEstimate(
+      configuration, vocabularySize: vocabularySize,
+      lanes: group.ownLanes(of: configuration.training.batchSize).count)
+  }
+
+  func evaluator(
+    of part: CorpusPart, _ corpus: PreparedCorpus, _ trainer: Trainer<TokenReader>
+  ) throws -> Evaluator<TokenReader>? {
+    guard corpus.manifest.parts[part].tokens >= 2 else { return nil }
+    return try group.together {
+      try Evaluator(
+        configuration.model, vocabularySize: corpus.vocabulary.count, parameters: trainer.parameters,
+        source: corpus.part(part), lanes: configuration.evaluation.lanes,
+        sequenceLength: configuration.training.sequenceLength, group: group)
+    }
+  }
+}
