@@ -7,7 +7,8 @@ public enum OneDNN {
 
   /// Instruction set the library has chosen, by its own name ("avx2", "avx512_core").
   public static var instructionSet: String {
-    String(cString: dnnl_cpu_isa2str(dnnl_get_effective_cpu_isa()))
+    let name = String(cString: dnnl_cpu_isa2str(dnnl_get_effective_cpu_isa()))
+    return name.hasPrefix("cpu_isa_") ? String(name.dropFirst(8)) : name
   }
 
   /// Threads that one call may use. Set it before the first plan is made: plans are built for a number.

@@ -42,7 +42,7 @@ public final class TextReporter: Reporter {
       line("resuming from \(path): step \(step), \(epoch) epoch\(epoch == 1 ? "" : "s") complete")
     case .step(let step):
       work = nil
-      status(Self.text(step))
+      status(text(step))
     case .evaluating(let done, let total): working("evaluating", done, total)
     case .epoch(let epoch):
       work = nil
@@ -102,7 +102,7 @@ public final class TextReporter: Reporter {
     lastStatus = now
     switch style {
     case .live:
-      Console.output("\r\u{1B}[K" + text)
+      Console.output("\r\u{1B}[K" + text.prefix(79))
       statusIsShown = true
     case .plain:
       line(text)
@@ -115,16 +115,20 @@ public final class TextReporter: Reporter {
     status("\(name) \(work?.left.text(done, of: total) ?? "")")
   }
 
-  private static func text(_ step: RunEvent.StepSummary) -> String {
-    "epoch \(pad(step.epoch, like: step.epochs))/\(step.epochs)  "
-      + "step \(pad(step.step, like: step.totalSteps))/\(step.totalSteps)  "
-      + "loss \(number(step.loss))  perplexity \(number(step.perplexity))  rate \(short(step.learningRate))  "
-      + "\(thousands(step.tokensPerSecond)) tokens/s  \(duration(step.secondsLeft)) left"
+  private func text(_ step: RunEvent.StepSummary) -> String {
+    // A line that is written over must fit into 80 columns: what wraps cannot be taken back.
+    let parts = [
+      "epoch \(Self.pad(step.epoch, like: step.epochs))/\(step.epochs)",
+      "step \(Self.pad(step.step, like: step.totalSteps))/\(step.totalSteps)", "loss \(Self.number(step.loss))",
+      "perplexity \(Self.number(step.perplexity))", style == .live ? nil : "rate \(Self.short(step.learningRate))",
+      "\(Self.thousands(step.tokensPerSecond)) tokens/s", "\(duration(step.secondsLeft)) left",
+    ]
+    return parts.compactMap { $0 }.joined(separator: style == .live ? " " : "  ")
   }
 
   private static func text(_ epoch: RunEvent.EpochSummary) -> String {
     var text =
-      "epoch \(pad(epoch.epoch, like: epoch.epochs))/\(epoch.epochs)  step \(epoch.step)  "
+      "epoch \(pad(epoch.epoch, like: epoch.epochs))/\(epoch.epochs)  "
       + "training perplexity \(number(epoch.trainingPerplexity))  "
     if let loss = epoch.validationLoss, let perplexity = epoch.validationPerplexity {
       text += "validation loss \(number(loss)) perplexity \(number(perplexity))\(epoch.isBest ? " *" : "  ")  "
