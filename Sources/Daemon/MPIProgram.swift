@@ -4,16 +4,15 @@ import Runs
 
 /// A program all of whose ranks run the same body, and end together when it fails.
 public enum MPIProgram {
-  /// Starts MPI, runs `body` on every rank and returns the exit status. An error is printed once if every
+  /// Starts MPI, runs `body` on every rank and returns its exit status, or 1 after an error. An error is printed once if every
   /// rank comes to an end; a rank whose peers are elsewhere says what it met and ends them all.
-  public static func run(_ name: String, _ body: (MPIRankGroup) throws -> Void) -> Int32 {
+  public static func run(_ name: String, _ body: (MPIRankGroup) throws -> Int32) -> Int32 {
     do {
       return try World.run {
         let group = MPIRankGroup(try World.communicator())
         let farewell = MPIRankGroup(try World.communicator())
         do {
-          try body(group)
-          return 0
+          return try body(group)
         } catch {
           if group.isIdle, allHaveEnded(farewell) {
             if group.isFirst { Console.error("\(name): error: \(error)\n") }

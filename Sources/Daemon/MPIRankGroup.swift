@@ -46,6 +46,14 @@ public final class MPIRankGroup: RankGroup {
 
   public func gather(_ bytes: [UInt8]) throws -> [[UInt8]] { try communicator.gather(bytes) }
 
+  public func send(_ values: UnsafeMutableBufferPointer<Float>, to rank: Int) throws {
+    try communicator.send(values, to: rank)
+  }
+
+  public func receive(_ values: UnsafeMutableBufferPointer<Float>, from rank: Int) throws {
+    try communicator.receive(values, from: rank)
+  }
+
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws { try communicator.broadcast(bytes) }
 
   // A rank that waits inside an MPI call burns its core.

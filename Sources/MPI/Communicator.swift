@@ -122,6 +122,22 @@ public struct Communicator: ~Copyable {
     }
   }
 
+  /// Sends to another rank (`MPI_Send`), which calls `receive` with as many numbers.
+  public func send<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>, to rank: Int) throws {
+    try checked(
+      "MPI_Send",
+      MPI_Send(values.baseAddress, try Self.count(values.count), Number.datatype.raw, Int32(rank), 0, raw))
+  }
+
+  /// Receives from another rank (`MPI_Recv`).
+  public func receive<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>, from rank: Int) throws {
+    try checked(
+      "MPI_Recv",
+      MPI_Recv(
+        values.baseAddress, try Self.count(values.count), Number.datatype.raw, Int32(rank), 0, raw,
+        lockstep_mpi_status_ignore()))
+  }
+
   /// Starts a barrier (`MPI_Ibarrier`), to be polled by a rank that wants to sleep while it waits.
   public func startBarrier() throws -> Request {
     try Request("MPI_Ibarrier") { MPI_Ibarrier(raw, $0) }

@@ -26,6 +26,9 @@ public final class RecurrentState {
 
   public func clear() { current.clear() }
 
+  /// Takes over another state of the same shape.
+  public func copy(from other: RecurrentState) { current.copy(from: other.current) }
+
   /// State of a layer before the next window.
   public func layer(_ index: Int) -> LayerState { layer(index, in: current) }
 

@@ -45,7 +45,8 @@ struct Pace {
     secondsPerStep += max(0.02, timedSteps < 3 ? 1 : 1 / Double(timedSteps - 1)) * (seconds - secondsPerStep)
     tokensPerSecond = Double(tokens) / secondsPerStep
     point.add(report, tokens: tokens, seconds: seconds)
-    epoch.add(report, tokens: tokens, seconds: seconds)
+    // A skipped step has no loss to average; its own point of the curve says so.
+    if !report.isSkipped { epoch.add(report, tokens: tokens, seconds: seconds) }
     last = report
     if point.steps == every { flush(emit) }
   }

@@ -43,7 +43,8 @@ extension Run {
   }
 
   func makeTrainer(_ corpus: PreparedCorpus) throws -> Trainer<TokenReader> {
-    let threads = configuration.training.threads
+    let training = configuration.training
+    let threads = training.reproducible ? 1 : training.threads
     if threads > 0 { try group.together { try OneDNN.setThreads(threads) } }
     let hosts = try group.gather(Array(group.host.utf8))
     let ranksHere = hosts.count { $0 == hosts[group.rank] }
@@ -85,6 +86,7 @@ extension Run {
       try Evaluator(
         configuration.model, vocabularySize: corpus.vocabulary.count, parameters: trainer.parameters,
         source: corpus.part(part), lanes: configuration.evaluation.lanes,
+        laneGroups: configuration.training.reproducible ? configuration.training.laneGroups : nil,
         sequenceLength: configuration.training.sequenceLength, group: group)
     }
   }

@@ -40,9 +40,17 @@ public final class Run {
     store = CheckpointStore("\(configuration.output.directory)/\(configuration.name)")
   }
 
-  /// Trains, evaluates, saves and samples; returns when the run is finished. An error of the world, a file or memory,
-  /// is thrown on every rank.
-  public func start() throws {
+  /// How a run ended.
+  public enum Outcome: Sendable {
+    case finished
+    /// Stopped from outside, with a checkpoint to go on from.
+    case interrupted
+  }
+
+  /// Trains, evaluates, saves and samples; returns when the run is finished or has been interrupted. An error of the
+  /// world, a file or memory, is thrown on every rank.
+  public func start() throws -> Outcome {
+    let interruption = Interruption(timeLimit: configuration.training.timeLimit)
     reporter.report(.configuration(try ConfigurationReader.yaml(of: configuration)))
     let lock = try group.onFirst { try store.take() }
     defer { withExtendedLifetime(lock) {} }
@@ -55,21 +63,33 @@ public final class Run {
 
     let wasFinished = trainer.progress.finished != nil
     while trainer.progress.finished == nil {
-      try step(trainer)
+      let mustStop = try step(trainer, interruption)
       if trainer.epochIsComplete { try finishEpoch(trainer, corpus, validation) }
+      if mustStop && trainer.progress.finished == nil {
+        try interrupt(trainer, corpus, interruption)
+        return .interrupted
+      }
     }
     if !results.isComplete {
       if !wasFinished { flushCurve() }
       try finish(trainer, corpus, test)
     }
     reporter.report(.finished(summary(trainer, corpus, trained: !wasFinished)))
+    return .finished
   }
 
   // MARK: - The loop
 
-  private func step(_ trainer: Trainer<TokenReader>) throws {
+  /// One step; says whether some rank has been asked to stop.
+  private func step(_ trainer: Trainer<TokenReader>, _ interruption: Interruption) throws -> Bool {
     pace.stepBegins()
-    let report = try trainer.step()
+    let report = try trainer.step(stopRequested: interruption.reason != nil)
+    if report.isSkipped {
+      reporter.report(
+        .warning(
+          "step \(report.step) was skipped: its loss or gradient is not a finite number (\(trainer.progress.skippedSteps) "
+            + "skipped so far; \(Trainer<TokenReader>.mostSkippedSteps) in a row end the run)"))
+    }
     pace.stepEnds(report, every: configuration.output.curveSteps) { curves.training.append($0) }
     let left = Double(trainer.totalSteps - report.step) * pace.secondsPerStep
     reporter.report(
@@ -79,6 +99,22 @@ public final class Run {
           epochs: configuration.training.epochs, tokens: report.tokens, loss: report.loss,
           perplexity: exp(report.loss), learningRate: report.learningRate, gradientNorm: report.gradientNorm,
           tokensPerSecond: pace.tokensPerSecond, secondsLeft: left)))
+    return report.stopRequested
+  }
+
+  /// Saves where the run stands, for it to be gone on with.
+  private func interrupt(
+    _ trainer: Trainer<TokenReader>, _ corpus: PreparedCorpus, _ interruption: Interruption
+  ) throws {
+    if trainer.progress.stepInEpoch > 0 {  // else the epoch's end has just been saved
+      try trainer.checkParameters()
+      flushCurve()
+      try save(trainer, corpus)
+    }
+    reporter.report(
+      .interrupted(
+        reason: interruption.reason ?? "another rank was asked to", step: trainer.progress.step,
+        checkpoint: store.path(step: trainer.progress.step)))
   }
 
   private func finishEpoch(

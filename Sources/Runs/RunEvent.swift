@@ -18,6 +18,7 @@ public enum RunEvent: Sendable {
   case test(loss: Double, perplexity: Double, bitsPerToken: Double)
   case sample(Sample)
   case finished(FinishSummary)
+  case interrupted(reason: String, step: Int, checkpoint: String)
 
   public struct CorpusSummary: Encodable, Equatable, Sendable {
     public let directory: String
@@ -144,6 +145,11 @@ extension RunEvent: Encodable {
     case .finished(let summary):
       try container.encode("finished", forKey: .event)
       try summary.encode(to: encoder)
+    case .interrupted(let reason, let step, let checkpoint):
+      try container.encode("interrupted", forKey: .event)
+      try container.encode(reason, forKey: .message)
+      try container.encode(step, forKey: .step)
+      try container.encode(checkpoint, forKey: .path)
     }
   }
 }

@@ -59,6 +59,8 @@ public final class TextReporter: Reporter {
         line("  | \(entry)")
       }
     case .finished(let summary): finish(summary)
+    case .interrupted(let reason, let step, let checkpoint):
+      line("stopped (\(reason)) after step \(step); start it again to go on from \(checkpoint)")
     }
   }
 

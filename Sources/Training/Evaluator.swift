@@ -27,15 +27,21 @@ public struct Evaluation: Equatable, Sendable {
 public final class Evaluator<Source: TokenSource> {
   private let group: any RankGroup
   private let layout: EvaluationLayout
-  private let cursor: EvaluationCursor<Source>
-  private let model: LanguageModel?
-  private let state: RecurrentState
-  private var window: Window
+  private let sequenceLength: Int
+  private let blocks: [Block]
 
+  /// Contiguous lanes that are read together.
+  private struct Block {
+    let cursor: EvaluationCursor<Source>
+    let model: LanguageModel
+    let state: RecurrentState
+  }
+
+  /// With `laneGroups`, lanes are read in that many groups, so that the bits do not depend on the number of ranks.
   /// Throws `CorpusError` for a text of fewer than two tokens or damaged token files, and `KernelError`.
   public init(
     _ configuration: ModelConfiguration, vocabularySize: Int, parameters: Parameters, source: Source,
-    lanes: Int, sequenceLength: Int, group: any RankGroup
+    lanes: Int, laneGroups: Int? = nil, sequenceLength: Int, group: any RankGroup
   ) throws {
     guard source.count >= 2 else {
       throw CorpusError(
@@ -46,42 +52,44 @@ public final class Evaluator<Source: TokenSource> {
     // More lanes than predictions would be empty, and longer windows too.
     layout = EvaluationLayout(tokens: source.count, lanes: min(lanes, source.count - 1))
     let sequenceLength = min(sequenceLength, layout.longest)
-    let own = group.ownLanes(of: layout.lanes)
-    if let first = own.first, let last = own.last {
-      let predictions = layout.predictions(lane: first).lowerBound..<layout.predictions(lane: last).upperBound
-      try source.verify(predictions.lowerBound - 1..<predictions.upperBound)
+    self.sequenceLength = sequenceLength
+    let total = layout.lanes
+    let laneRanges =
+      laneGroups.map { groups in group.ownLanes(of: groups).map { evenStretch($0, of: groups, in: total) } }
+      ?? [group.ownLanes(of: total)]
+    // A rank without lanes only takes part in the sum.
+    blocks = try laneRanges.filter { !$0.isEmpty }.map { [layout] lanes in
+      let first = layout.predictions(lane: lanes.lowerBound).lowerBound
+      try source.verify(first - 1..<layout.predictions(lane: lanes.upperBound - 1).upperBound)
+      return Block(
+        cursor: EvaluationCursor(source: source, layout: layout, lanes: lanes),
+        model: try LanguageModel(
+          configuration, vocabularySize: vocabularySize, parameters: parameters, steps: sequenceLength,
+          lanes: lanes.count, purpose: .inference),
+        state: try RecurrentState(configuration, lanes: lanes.count))
     }
-    cursor = EvaluationCursor(source: source, layout: layout, lanes: own)
-    // More ranks than lanes: this one only takes part in the sum.
-    model =
-      own.isEmpty
-      ? nil
-      : try LanguageModel(
-        configuration, vocabularySize: vocabularySize, parameters: parameters, steps: sequenceLength,
-        lanes: own.count, purpose: .inference)
-    state = try RecurrentState(configuration, lanes: own.count)
-    window = Window(sequenceLength: sequenceLength, lanes: own.count)
   }
 
   /// Evaluates with the parameters as they are now. `progress` is told windows done and in all.
   public func evaluate(progress: (Int, Int) -> Void = { _, _ in }) throws -> Evaluation {
     var losses = Array(repeating: 0.0, count: layout.lanes)
-    if let model {
-      try model.parametersChanged()
-      state.clear()
-      let blocks = layout.blocks(of: window.sequenceLength)
-      for block in 0..<blocks {
-        try cursor.read(block: block, into: &window)
+    let windows = layout.blocks(of: sequenceLength)
+    for (index, block) in blocks.enumerated() {
+      try block.model.parametersChanged()
+      block.state.clear()
+      var window = Window(sequenceLength: sequenceLength, lanes: block.cursor.lanes.count)
+      for number in 0..<windows {
+        try block.cursor.read(block: number, into: &window)
         try window.inputs.withUnsafeBufferPointer { inputs in
           try window.targets.withUnsafeBufferPointer { targets in
             try losses.withUnsafeMutableBufferPointer {
-              try model.evaluate(
-                inputs: inputs, targets: targets, state: state,
-                losses: UnsafeMutableBufferPointer(rebasing: $0[cursor.lanes]))
+              try block.model.evaluate(
+                inputs: inputs, targets: targets, state: block.state,
+                losses: UnsafeMutableBufferPointer(rebasing: $0[block.cursor.lanes]))
             }
           }
         }
-        progress(block + 1, blocks)
+        progress(index * windows + number + 1, blocks.count * windows)
       }
     }
     // Each lane's sum comes from one rank and zero from the others, so this adds in lane order everywhere.

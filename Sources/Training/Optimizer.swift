@@ -120,3 +120,13 @@ func norm(_ buffer: FloatBuffer) -> Double {
   for index in whole..<buffer.count { total += Double(buffer.pointer[index]) * Double(buffer.pointer[index]) }
   return total.squareRoot()
 }
+
+/// A checksum of a buffer's bits: a Fletcher sum of 64-bit words, which sees a change of any bit and of the order.
+func checksum(_ buffer: FloatBuffer) -> UInt64 {
+  var (first, second): (UInt64, UInt64) = (0, 0)
+  for value in buffer.values {
+    first &+= UInt64(value.bitPattern)
+    second &+= first
+  }
+  return second ^ first.byteSwapped
+}

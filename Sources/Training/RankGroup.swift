@@ -20,6 +20,9 @@ public protocol RankGroup: GradientExchange {
   func sum(_ values: [Double]) throws -> [Double]
   /// What every rank brought, in rank order, on every rank.
   func gather(_ bytes: [UInt8]) throws -> [[UInt8]]
+  /// Hands numbers to another rank, which receives as many.
+  func send(_ values: UnsafeMutableBufferPointer<Float>, to rank: Int) throws
+  func receive(_ values: UnsafeMutableBufferPointer<Float>, from rank: Int) throws
   /// Rank 0's bytes, everywhere.
   func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws
   /// Waits, asleep, until every rank is here: for what may take one of them long.
@@ -94,6 +97,10 @@ public final class SingleRank: RankGroup {
   public func finish() {}
   public func sum(_ values: [Double]) -> [Double] { values }
   public func gather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
+  public func send(_ values: UnsafeMutableBufferPointer<Float>, to rank: Int) { preconditionFailure("no other rank") }
+  public func receive(_ values: UnsafeMutableBufferPointer<Float>, from rank: Int) {
+    preconditionFailure("no other rank")
+  }
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {}
   public func waitForAll() {}
 }

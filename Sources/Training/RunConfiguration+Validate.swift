@@ -63,6 +63,15 @@ extension RunConfiguration {
       try check("optimizer.\(key)", value, value >= 0 && value < 1, "0 or more and less than 1")
     }
     try check("optimizer.epsilon", optimizer.epsilon, Float(optimizer.epsilon) > 0, "more than 0 in single precision")
+    try check(
+      "training.laneGroups", training.laneGroups,
+      (1...training.batchSize).contains(training.laneGroups) || !training.reproducible,
+      "1 to training.batchSize (\(training.batchSize))")
+    try check(
+      "training.threads", training.threads, training.threads <= 1 || !training.reproducible,
+      "0 or 1 with training.reproducible")
+    try atLeast("training.checksumSteps", training.checksumSteps, 0)
+    try atLeast("training.timeLimit", training.timeLimit, 0)
     try atLeast("optimizer.weightDecay", optimizer.weightDecay, 0)
     try check("schedule.factor", schedule.factor, schedule.factor > 0 && schedule.factor <= 1, "in (0, 1]")
     try atLeast("schedule.fullEpochs", schedule.fullEpochs, 0)

@@ -45,6 +45,15 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var patience = 0
   /// Floats exchanged in one piece.
   public var bucketSize = 1 << 20
+  /// The same bits at any number of ranks: each lane group's gradient is computed by itself, on one thread, and groups
+  /// are summed in one order. Slower, and needs memory for some gradients more.
+  public var reproducible = false
+  /// Of `reproducible`: parts the lanes are dealt to; at most so many ranks.
+  public var laneGroups = 4
+  /// Steps between comparisons of all ranks' parameters; 0: never.
+  public var checksumSteps = 100
+  /// Seconds after which the run saves a checkpoint and stops, to be gone on with later; 0: none.
+  public var timeLimit = 0.0
   /// Threads of each rank; 0: what the environment gives.
   public var threads = 0
 
@@ -141,6 +150,8 @@ extension RunConfiguration {
       ("training.batchSize", { "\($0.training.batchSize)" }),
       ("training.sequenceLength", { "\($0.training.sequenceLength)" }),
       ("training.accumulation", { "\($0.training.accumulation)" }),
+      ("training.reproducible", { "\($0.training.reproducible)" }),
+      ("training.laneGroups", { $0.training.reproducible ? "\($0.training.laneGroups)" : "(not used)" }),
       ("training.gradient", { $0.training.gradient.rawValue }),
       ("optimizer.kind", { $0.optimizer.kind.rawValue }),
     ]

@@ -10,18 +10,24 @@ public final class Trainer<Source: TokenSource> {
   public let parameters: Parameters
   public let optimizer: Optimizer
   public let layout: LaneLayout
-  /// The lanes of the global batch that this rank owns.
-  public let lanes: Range<Int>
   public private(set) var progress = TrainingProgress()
 
   private let group: any RankGroup
   private let gradients: Gradients
-  private let model: LanguageModel
-  private let state: RecurrentState
-  private let cursor: LaneCursor<Source>
+  /// This rank's lanes: one block, or one for each lane group in reproducible mode.
+  private let blocks: [LaneBlock<Source>]
+  private let models: [LanguageModel]
+  /// Lane states as they were before the step, in the order of `blocks`.
+  private let statesBefore: [RecurrentState]
+  private let tree: SumTree?
+  private let source: Source
   private let schedule: LearningRateSchedule
-  private var window: Window
+  /// Of all lanes of the global batch; those of other ranks are zero.
   private var losses: [Double]
+  private var skippedInARow = 0
+
+  /// So many steps in a row whose gradient is not a number end the run.
+  public static var mostSkippedSteps: Int { 5 }
 
   /// Makes model and memory; parameters are still zero: see `begin` and `restore`.
   /// Throws `CorpusError` for a text that is too short, `ConfigurationError`, `KernelError`.
@@ -29,15 +35,11 @@ public final class Trainer<Source: TokenSource> {
     _ configuration: RunConfiguration, vocabularySize: Int, source: Source, group: any RankGroup
   ) throws {
     let training = configuration.training
-    guard group.count <= training.batchSize else {
-      throw ConfigurationError(
-        key: "training.batchSize",
-        problem: "training.batchSize is \(training.batchSize) for \(group.count) ranks; expected a lane for "
-          + "each rank at least: start fewer ranks or raise it")
-    }
+    try Self.checkRanks(group.count, training)
     self.configuration = configuration
     self.group = group
-    layout = try LaneLayout(
+    self.source = source
+    let layout = try LaneLayout(
       tokens: source.count, lanes: training.batchSize, sequenceLength: training.sequenceLength)
     guard layout.windowsPerEpoch >= training.accumulation else {
       throw ConfigurationError(
@@ -45,21 +47,47 @@ public final class Trainer<Source: TokenSource> {
         problem: "training.accumulation is \(training.accumulation); expected at most "
           + "\(layout.windowsPerEpoch), the windows of an epoch")
     }
-    lanes = group.ownLanes(of: training.batchSize)
+    self.layout = layout
     let parameterLayout = ParameterLayout(configuration.model, vocabularySize: vocabularySize)
-    parameters = try Parameters(parameterLayout)
+    let parameters = try Parameters(parameterLayout)
+    self.parameters = parameters
     gradients = try Gradients(parameterLayout)
     optimizer = try Optimizer(configuration.optimizer, count: parameterLayout.bufferCount)
-    model = try LanguageModel(
-      configuration.model, vocabularySize: vocabularySize, parameters: parameters,
-      steps: training.sequenceLength, lanes: lanes.count, purpose: .training)
-    state = try RecurrentState(configuration.model, lanes: lanes.count)
-    cursor = LaneCursor(source: source, layout: layout, lanes: lanes)
-    window = cursor.makeWindow()
-    losses = Array(repeating: 0, count: lanes.count)
+
+    let tree =
+      training.reproducible ? SumTree(groups: training.laneGroups, layout: parameterLayout, group: group) : nil
+    self.tree = tree
+    let laneRanges =
+      tree.map { $0.own.map { evenStretch($0, of: training.laneGroups, in: training.batchSize) } }
+      ?? [group.ownLanes(of: training.batchSize)]
+    // Blocks of the same size learn one after the other: they share a model.
+    var models: [Int: LanguageModel] = [:]
+    blocks = try laneRanges.map { lanes in
+      let model =
+        try models[lanes.count]
+        ?? LanguageModel(
+          configuration.model, vocabularySize: vocabularySize, parameters: parameters,
+          steps: training.sequenceLength, lanes: lanes.count, purpose: .training)
+      models[lanes.count] = model
+      return try LaneBlock(lanes, model: model, source: source, layout: layout)
+    }
+    self.models = Array(models.values)
+    statesBefore = try blocks.map { try RecurrentState(configuration.model, lanes: $0.lanes.count) }
+    losses = Array(repeating: 0, count: training.batchSize)
     schedule = LearningRateSchedule(
       configuration.schedule, baseRate: configuration.optimizer.learningRate,
       stepsPerEpoch: layout.windowsPerEpoch / training.accumulation, epochs: training.epochs)
+  }
+
+  private static func checkRanks(_ ranks: Int, _ training: TrainingConfiguration) throws {
+    let (key, most) =
+      training.reproducible
+      ? ("training.laneGroups", training.laneGroups) : ("training.batchSize", training.batchSize)
+    guard ranks > most else { return }
+    throw ConfigurationError(
+      key: key,
+      problem:
+        "\(key) is \(most) for \(ranks) ranks; expected one for each rank at least: start fewer ranks or raise it")
   }
 
   /// Steps of one epoch.
@@ -83,10 +111,10 @@ public final class Trainer<Source: TokenSource> {
 
   /// Checks the token files this rank will read, so that a damaged one is found now.
   public func verifyTokens() throws {
-    for lane in lanes {
+    for lane in blocks.flatMap(\.lanes) {
       let first = layout.predictions(lane: lane, window: 0)
       let last = layout.predictions(lane: lane, window: layout.windowsPerEpoch - 1)
-      try cursor.source.verify(first.lowerBound - 1..<last.upperBound)
+      try source.verify(first.lowerBound - 1..<last.upperBound)
     }
   }
 
@@ -103,7 +131,9 @@ public final class Trainer<Source: TokenSource> {
   public func restore(_ progress: TrainingProgress, laneStates: [Float]) throws {
     self.progress = progress
     let size = RecurrentState.floatsPerLane(configuration.model)
-    state.values = Array(laneStates[lanes.lowerBound * size..<lanes.upperBound * size])
+    for block in blocks {
+      block.state.values = Array(laneStates[block.lanes.lowerBound * size..<block.lanes.upperBound * size])
+    }
     try becomeAlike()
   }
 
@@ -112,13 +142,17 @@ public final class Trainer<Source: TokenSource> {
     for buffer in [parameters.buffer] + optimizer.slots.map(\.buffer) {
       try group.broadcast(UnsafeMutableRawBufferPointer(buffer.values))
     }
-    try model.parametersChanged()
+    try parametersChanged()
     recordFinish()
+  }
+
+  private func parametersChanged() throws {
+    for model in models { try model.parametersChanged() }
   }
 
   /// Recurrent states of all lanes of the global batch, in order, on every rank.
   public func gatherLaneStates() throws -> [Float] {
-    let own = state.values.withUnsafeBytes { Array($0) }
+    let own = blocks.flatMap(\.state.values).withUnsafeBytes { Array($0) }
     return try group.gather(own).flatMap { bytes in
       bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
     }
@@ -130,30 +164,39 @@ public final class Trainer<Source: TokenSource> {
   public var epochIsComplete: Bool { progress.stepInEpoch == stepsPerEpoch }
 
   /// One step: a window on every lane (several with accumulation), the exchange, one update.
-  public func step() throws -> StepReport {
+  ///
+  /// If any rank requests a stop, the report says so on all. A step whose loss or gradient is not a number is skipped:
+  /// parameters and lane states stay as they were, on every rank alike, and the report says so; too many in a row throw
+  /// `TrainingError.diverged`.
+  public func step(stopRequested: Bool = false) throws -> StepReport {
     precondition(progress.finished == nil && !epochIsComplete)
-    gradients.buffer.clear()
     for index in losses.indices { losses[index] = 0 }
-    let accumulation = configuration.training.accumulation
-    for part in 0..<accumulation {
-      try learn(windowOfEpoch: progress.stepInEpoch * accumulation + part, window: progress.step * accumulation + part)
+    for (before, block) in zip(statesBefore, blocks) { before.copy(from: block.state) }
+    if let tree {
+      try tree.sum(into: gradients) { laneGroup, gradients in
+        try learn(blocks[laneGroup - tree.own.lowerBound], gradients)
+      }
+    } else {
+      gradients.buffer.clear()
+      try learn(blocks[0], gradients)
+      try exchange()
     }
-    try exchange()
-    let loss = try group.sum([losses.reduce(0, +)])[0] / Double(tokensPerStep)
-    return try update(loss: loss)
+    // Each lane's loss comes from one rank and zero from the others: the sum below is in lane order everywhere.
+    let shared = try group.sum(losses + [stopRequested ? 1 : 0])
+    let loss = shared.dropLast().reduce(0, +) / Double(tokensPerStep)
+    let report = try update(loss: loss, stopRequested: (shared.last ?? 0) > 0)
+    let every = configuration.training.checksumSteps
+    if every > 0, progress.step % every == 0 { try compareReplicas() }
+    return report
   }
 
-  private func learn(windowOfEpoch: Int, window number: Int) throws {
-    try cursor.read(windowOfEpoch, into: &window)
-    let key =
-      configuration.model.dropout > 0
-      ? DropoutKey(seed: configuration.seed, window: number, firstLane: lanes.lowerBound) : nil
-    try window.inputs.withUnsafeBufferPointer { inputs in
-      try window.targets.withUnsafeBufferPointer { targets in
-        try losses.withUnsafeMutableBufferPointer {
-          try model.learn(
-            inputs: inputs, targets: targets, state: state, dropout: key, losses: $0, gradients: gradients)
-        }
+  private func learn(_ block: LaneBlock<Source>, _ gradients: Gradients) throws {
+    let accumulation = configuration.training.accumulation
+    try losses.withUnsafeMutableBufferPointer { losses in
+      for part in 0..<accumulation {
+        try block.learn(
+          window: progress.stepInEpoch * accumulation + part, number: progress.step * accumulation + part,
+          seed: configuration.seed, losses: losses, gradients: gradients)
       }
     }
   }
@@ -171,7 +214,7 @@ public final class Trainer<Source: TokenSource> {
     try group.finish()
   }
 
-  private func update(loss: Double) throws -> StepReport {
+  private func update(loss: Double, stopRequested: Bool) throws -> StepReport {
     let training = configuration.training
     // The buffer holds the sum over all tokens of the global batch.
     let parts =
@@ -180,23 +223,46 @@ public final class Trainer<Source: TokenSource> {
       case .laneMean: training.batchSize * training.accumulation
       }
     let gradientNorm = norm(gradients.buffer) / Double(parts)
-    guard gradientNorm.isFinite && loss.isFinite else {
-      throw TrainingError.diverged(
-        step: progress.step + 1, of: loss.isFinite ? "the gradient" : "the loss")
-    }
-    let clip = training.clipNorm > 0 ? min(1, training.clipNorm / gradientNorm) : 1
     let rate = schedule.rate(step: progress.step, reductions: progress.reductions)
-    optimizer.update(
-      parameters.buffer, with: gradients.buffer, gradientScale: Float(clip / Double(parts)), rate: rate,
-      step: progress.step + 1)
-    try model.parametersChanged()
+    let isSkipped = !(gradientNorm.isFinite && loss.isFinite)
     progress.step += 1
     progress.stepInEpoch += 1
     progress.tokens += tokensPerStep
+    if isSkipped {
+      try skip(because: loss.isFinite ? "the gradient" : "the loss")
+    } else {
+      skippedInARow = 0
+      let clip = training.clipNorm > 0 ? min(1, training.clipNorm / gradientNorm) : 1
+      optimizer.update(
+        parameters.buffer, with: gradients.buffer, gradientScale: Float(clip / Double(parts)), rate: rate,
+        step: progress.step - progress.skippedSteps)
+      try parametersChanged()
+    }
     recordFinish()
     return StepReport(
       step: progress.step, epoch: progress.epoch + 1, tokens: progress.tokens, loss: loss,
-      gradientNorm: gradientNorm, learningRate: rate)
+      gradientNorm: gradientNorm, learningRate: rate, isSkipped: isSkipped, stopRequested: stopRequested)
+  }
+
+  private func skip(because what: String) throws {
+    for (before, block) in zip(statesBefore, blocks) { block.state.copy(from: before) }
+    progress.skippedSteps += 1
+    skippedInARow += 1
+    if skippedInARow >= Self.mostSkippedSteps { throw TrainingError.diverged(step: progress.step, of: what) }
+  }
+
+  /// Compares all ranks' parameters by a checksum: they must hold the same bits. Throws `TrainingError.replicasDiffer`
+  /// naming the ranks that differ from most, on every rank.
+  public func compareReplicas() throws {
+    let own = checksum(parameters.buffer)
+    let sums = try group.gather(withUnsafeBytes(of: own) { Array($0) })
+    var counts: [[UInt8]: Int] = [:]
+    for sum in sums { counts[sum, default: 0] += 1 }
+    guard counts.count > 1 else { return }
+    // Of two that differ, the first rank's counts: it is the one that writes checkpoints.
+    let most = counts.values.max()
+    let common = sums.first { counts[$0] == most }
+    throw TrainingError.replicasDiffer(step: progress.step, ranks: sums.indices.filter { sums[$0] != common })
   }
 
   /// Throws `TrainingError.diverged` if a parameter is not a number: what the last update did is seen by no loss
@@ -211,7 +277,7 @@ public final class Trainer<Source: TokenSource> {
     precondition(epochIsComplete)
     progress.epoch += 1
     progress.stepInEpoch = 0
-    state.clear()
+    for block in blocks { block.state.clear() }
     if let validationLoss { progress.observe(validationLoss: validationLoss, configuration: configuration) }
     recordFinish()
   }

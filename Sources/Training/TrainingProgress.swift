@@ -8,6 +8,8 @@ public struct TrainingProgress: Codable, Equatable, Sendable {
   public var stepInEpoch = 0
   /// Tokens learned from, over all lanes.
   public var tokens = 0
+  /// Steps without an update, because the loss or gradient was not a number.
+  public var skippedSteps = 0
   /// Lowest validation loss so far, nats per token, and after how many epochs and steps it was seen.
   public var bestLoss: Double?
   public var bestEpoch = 0
@@ -61,4 +63,8 @@ public struct StepReport: Equatable, Sendable {
   /// Norm of the gradient as the optimizer would have seen it without clipping.
   public let gradientNorm: Double
   public let learningRate: Double
+  /// Whether the update was left out, because loss or gradient was not a number.
+  public let isSkipped: Bool
+  /// Whether some rank wants the run to stop.
+  public let stopRequested: Bool
 }

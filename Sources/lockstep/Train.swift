@@ -10,6 +10,8 @@ struct Train: ParsableCommand {
       Does what `lockstepd run` does, on one rank: with the same seed both follow the same losses.
 
         lockstep train configs/default.yaml
+      INT (Ctrl-C), TERM or USR1 makes it finish the step, save a checkpoint and stop with status 75.
+
         lockstep train configs/tiny-shakespeare.yaml --set corpus.text=input.txt --set training.epochs=5
       """)
 
@@ -17,8 +19,10 @@ struct Train: ParsableCommand {
 
   func run() throws {
     Console.ignoreBrokenPipes()
+    Interruption.catchSignals()
     let configuration = try options.readConfiguration()
     let reporter = options.makeReporter(configuration, style: Console.outputIsTerminal ? .live : .plain)
-    try Run(configuration, group: SingleRank(), reporter: reporter, resume: options.resume).start()
+    let run = Run(configuration, group: SingleRank(), reporter: reporter, resume: options.resume)
+    if try run.start() == .interrupted { throw ExitCode(Interruption.exitStatus) }
   }
 }

@@ -43,13 +43,16 @@ struct Lockstepd: ParsableCommand {
           mpirun -n 4 lockstepd run configs/tiny-shakespeare.yaml
           mpirun -n 4 lockstepd run configs/ptb-large.yaml --log-format json > log.jsonl
 
-        The exit status is 0 when the run is finished and 1 after an error.
+        USR1 (which mpirun hands on to the ranks), or the end of training.timeLimit, makes it finish the step, save
+        a checkpoint and stop. The exit status is 0 when the run is finished, 75 when it was stopped and can be gone
+        on with, and 1 after an error.
         """)
 
     @OptionGroup var options: RunOptions
 
     func run() throws {
       Console.ignoreBrokenPipes()
+      Interruption.catchSignals()
       let status = MPIProgram.run("lockstepd") { group in
         // Read once, so that no rank can have another one.
         let own = try group.onFirst { try options.readConfiguration() }
@@ -57,7 +60,8 @@ struct Lockstepd: ParsableCommand {
         let configuration = try ConfigurationReader.read(yaml: String(decoding: yaml, as: UTF8.self))
         // Under mpirun a rank's output always looks like a terminal: who started it says so if it is one.
         let reporter = options.makeReporter(configuration, style: .plain)
-        try Run(configuration, group: group, reporter: reporter, resume: options.resume).start()
+        let run = Run(configuration, group: group, reporter: reporter, resume: options.resume)
+        return try run.start() == .interrupted ? Interruption.exitStatus : 0
       }
       throw ExitCode(status)
     }

@@ -49,9 +49,14 @@ let status = MPIProgram.run("fixture") { group in
 
   switch CommandLine.arguments.dropFirst().first {
   case "fail-alike": throw Spilt()
+  case "not-a-number":
+    try checkSkipping(group, times: 1)
+    try checkSkipping(group, times: 9)
+  case "replicas-differ": try checkComparison(group)
   case "fail-alone": if rank == count - 1 { throw Spilt() } else { _ = try group.sum([1]) }
   default: break
   }
   if rank == 0 { print("all is well on \(count) ranks") }
+  return 0
 }
 exit(status)

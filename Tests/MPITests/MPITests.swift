@@ -16,6 +16,17 @@ import Testing
     #expect(outcome.output.contains("all is well on \(ranks) ranks"))
   }
 
+  @Test func whatIsNoNumberOnOneRankIsSkippedOnAll() throws {
+    let outcome = try fixture(ranks: 2, "not-a-number")
+    #expect(outcome.status == 0, "\(outcome.output) \(outcome.error)")
+  }
+
+  @Test(arguments: [2, 3, 4])
+  func replicasThatDifferAreNamed(ranks: Int) throws {
+    let outcome = try fixture(ranks: ranks, "replicas-differ")
+    #expect(outcome.status == 0, "\(outcome.output) \(outcome.error)")
+  }
+
   @Test func anErrorOfAllIsSaidOnce() throws {
     let outcome = try fixture(ranks: 3, "fail-alike")
     #expect(outcome.status == 1)

@@ -25,10 +25,11 @@ public enum Programs {
     return url.path
   }
 
-  /// Runs a program by its name on PATH or its path; ended by force, with status -1, after `seconds`.
+  /// Runs a program by its name on PATH or its path; ended by force, with status -1, after `seconds`. A `signal` is sent
+  /// when the program has written a text.
   public static func run(
     _ program: String, _ arguments: [String], in directory: String, seconds: Double = 120,
-    environment: [String: String] = [:]
+    environment: [String: String] = [:], signal: Int32? = nil, whenOutputHas text: String = ""
   ) throws -> Outcome {
     let folder = try TemporaryFolder()
     let process = Process()
@@ -44,18 +45,31 @@ public enum Programs {
     process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: folder.file("error")))
     let ended = DispatchSemaphore(value: 0)
     process.terminationHandler = { _ in ended.signal() }
-    try process.run()
+    try withoutBlockedSignals { try process.run() }
+    func read(_ name: String) throws -> String {
+      String(decoding: try Data(contentsOf: URL(fileURLWithPath: folder.file(name))), as: UTF8.self)
+    }
+    if let signal {
+      while process.isRunning, try !read("output").contains(text) { usleep(20_000) }
+      if process.isRunning { kill(process.processIdentifier, signal) }
+    }
     var inTime = true
     if ended.wait(timeout: .now() + seconds) == .timedOut {
       inTime = false
       process.terminate()
       if ended.wait(timeout: .now() + 5) == .timedOut { kill(process.processIdentifier, SIGKILL) }
     }
-    func read(_ name: String) throws -> String {
-      String(decoding: try Data(contentsOf: URL(fileURLWithPath: folder.file(name))), as: UTF8.self)
-    }
     return Outcome(
       status: inTime ? process.terminationStatus : -1, output: try read("output"), error: try read("error"))
+  }
+
+  /// Threads of a test run block signals, and a program would begin with what its parent blocks.
+  private static func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
+    var (none, before) = (sigset_t(), sigset_t())
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    try body()
   }
 
   /// `lockstep …` in a folder.
@@ -65,19 +79,25 @@ public enum Programs {
 
   /// `mpirun -n ranks lockstepd …` in a folder, one thread a rank.
   public static func lockstepd(
-    ranks: Int, _ arguments: [String], in directory: String, seconds: Double = 180
+    ranks: Int, _ arguments: [String], in directory: String, seconds: Double = 180, signal: Int32? = nil,
+    whenOutputHas text: String = ""
   ) throws -> Outcome {
-    try mpirun(["-n", "\(ranks)", "\(folder)/lockstepd"] + arguments, in: directory, seconds: seconds)
+    try mpirun(
+      ["-n", "\(ranks)", "\(folder)/lockstepd"] + arguments, in: directory, seconds: seconds, signal: signal,
+      whenOutputHas: text)
   }
 
   /// `mpirun …`, as any user and with more ranks than cores.
-  public static func mpirun(_ arguments: [String], in directory: String, seconds: Double = 180) throws -> Outcome {
+  public static func mpirun(
+    _ arguments: [String], in directory: String, seconds: Double = 180, signal: Int32? = nil,
+    whenOutputHas text: String = ""
+  ) throws -> Outcome {
     try run(
       "mpirun", ["--oversubscribe", "--bind-to", "none"] + arguments, in: directory, seconds: seconds,
       environment: [
         "OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
         // Ranks that share cores must not burn them waiting.
         "OMPI_MCA_mpi_yield_when_idle": "1",
-      ])
+      ], signal: signal, whenOutputHas: text)
   }
 }

@@ -1,0 +1,61 @@
+import Foundation
+import Glibc
+import Synchronization
+
+/// Requests to stop that come from outside: signals, and a limit of time.
+///
+/// A signal only sets a flag; the run looks at it after each step, saves a checkpoint and ends, to be gone on with.
+public final class Interruption: Sendable {
+  /// Exit status of a run that was stopped and can be gone on with: EX_TEMPFAIL of sysexits.h. A batch script can tell
+  /// it from failure (1) and from the end of the run (0).
+  public static let exitStatus: Int32 = 75
+
+  private static let signalled = Atomic<Int32>(0)
+  private let deadline: ContinuousClock.Instant?
+
+  /// From here on TERM, INT and USR1 only ask to stop. Call it before other threads are made.
+  ///
+  /// The signals are blocked everywhere and waited for by a thread of their own, since no handler may run on a thread
+  /// that computes: its frame is pushed where the stack pointer points, and oneDNN's generated code has the pointer
+  /// elsewhere at times (seen: a damaged heap at the next free).
+  public static func catchSignals() {
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    for number in [SIGTERM, SIGINT, SIGUSR1] { sigaddset(&signals, number) }
+    pthread_sigmask(SIG_BLOCK, &signals, nil)
+    Thread.detachNewThread { [signals] in
+      var waited = signals
+      var number: Int32 = 0
+      while sigwait(&waited, &number) == 0 { signalled.store(number, ordering: .relaxed) }
+    }
+  }
+
+  /// `timeLimit` in seconds from now; 0: none, but what Slurm says of the job.
+  init(timeLimit: Double) {
+    let limit = timeLimit > 0 ? timeLimit : Self.slurmSecondsLeft().map { max(1, $0 - Self.margin) }
+    deadline = limit.map { ContinuousClock.now + .seconds($0) }
+  }
+
+  /// Why the run should stop now; nil while it should not.
+  var reason: String? {
+    switch Self.signalled.load(ordering: .relaxed) {
+    case 0: break
+    case SIGTERM: return "signal TERM"
+    case SIGINT: return "signal INT"
+    case SIGUSR1: return "signal USR1"
+    case let number: return "signal \(number)"
+    }
+    return deadline.map { ContinuousClock.now >= $0 } == true ? "time limit" : nil
+  }
+
+  /// Seconds before a Slurm job's end by which it is asked to stop: for a step and a checkpoint.
+  private static let margin = 120.0
+
+  /// What Slurm's environment says of the job's end. Newer versions give it as seconds since 1970.
+  private static func slurmSecondsLeft() -> Double? {
+    guard let text = ProcessInfo.processInfo.environment["SLURM_JOB_END_TIME"], let end = Double(text) else {
+      return nil
+    }
+    return end - Date().timeIntervalSince1970
+  }
+}

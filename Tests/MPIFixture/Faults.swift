@@ -1,0 +1,93 @@
+import Daemon
+import Kernels
+import Model
+import Training
+
+/// The ranks of the job, one of which brings a number that is none into the exchange.
+final class FaultyRanks: RankGroup {
+  private let group: MPIRankGroup
+  private let faultyRank: Int
+  private let faultyExchanges: Range<Int>
+  private var exchanges = 0
+
+  init(_ group: MPIRankGroup, rank: Int, exchanges: Range<Int>) {
+    self.group = group
+    faultyRank = rank
+    faultyExchanges = exchanges
+  }
+
+  var rank: Int { group.rank }
+  var count: Int { group.count }
+  var host: String { group.host }
+
+  func begin(_ values: UnsafeMutableBufferPointer<Float>) throws {
+    if rank == faultyRank, faultyExchanges.contains(exchanges) { values[values.count / 2] = .nan }
+    exchanges += 1
+    try group.begin(values)
+  }
+
+  func progress() throws { try group.progress() }
+  func finish() throws { try group.finish() }
+  func sum(_ values: [Double]) throws -> [Double] { try group.sum(values) }
+  func gather(_ bytes: [UInt8]) throws -> [[UInt8]] { try group.gather(bytes) }
+  func send(_ values: UnsafeMutableBufferPointer<Float>, to rank: Int) throws { try group.send(values, to: rank) }
+  func receive(_ values: UnsafeMutableBufferPointer<Float>, from rank: Int) throws {
+    try group.receive(values, from: rank)
+  }
+  func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws { try group.broadcast(bytes) }
+  func waitForAll() throws { try group.waitForAll() }
+}
+
+private func makeTrainer(_ group: any RankGroup) throws -> Trainer<[Int32]> {
+  var configuration = RunConfiguration()
+  configuration.model = ModelConfiguration(embeddingSize: 6, hiddenSizes: [8])
+  configuration.training.batchSize = 6
+  configuration.training.sequenceLength = 5
+  configuration.training.epochs = 3
+  configuration.training.checksumSteps = 1
+  let text = (0..<600).map { Int32($0 * $0 % 11) }
+  let trainer = try Trainer(configuration, vocabularySize: 11, source: text, group: group)
+  try trainer.begin()
+  return trainer
+}
+
+/// A gradient that is no number on the last rank alone, in the steps from the third on: all ranks skip alike; nine in a
+/// row are too many.
+func checkSkipping(_ group: MPIRankGroup, times: Int) throws {
+  let ranks = FaultyRanks(group, rank: group.count - 1, exchanges: 2..<2 + times)
+  let trainer = try makeTrainer(ranks)
+  var before: [Float] = []
+  do {
+    for step in 1...12 {
+      before = Array(trainer.parameters.buffer.values)
+      let states = try trainer.gatherLaneStates()
+      let report = try trainer.step()
+      let isFaulty = (3..<3 + times).contains(step)
+      check(report.isSkipped == isFaulty, "step \(step) was \(report.isSkipped ? "" : "not ")skipped", group.rank)
+      let now = Array(trainer.parameters.buffer.values)
+      check((now == before) == isFaulty, "parameters after step \(step)", group.rank)
+      if isFaulty { check(try trainer.gatherLaneStates() == states, "lane states after step \(step)", group.rank) }
+      check(now.allSatisfy(\.isFinite), "a parameter is not a number", group.rank)
+    }
+    check(times == 1 && trainer.progress.skippedSteps == 1, "nine bad steps did not end the run", group.rank)
+  } catch let error as TrainingError {
+    check(times > 1 && "\(error)".contains("step 7"), "\(error)", group.rank)
+    check(Array(trainer.parameters.buffer.values) == before, "parameters of the stopped run", group.rank)
+  }
+}
+
+/// One bit of one parameter of the last rank changes.
+func checkComparison(_ group: MPIRankGroup) throws {
+  let trainer = try makeTrainer(group)
+  _ = try trainer.step()
+  if group.rank == group.count - 1 {
+    let value = trainer.parameters.buffer[7]
+    trainer.parameters.buffer[7] = Float(bitPattern: value.bitPattern ^ 1)
+  }
+  do {
+    _ = try trainer.step()
+    check(false, "replicas that differ were not found", group.rank)
+  } catch let error as TrainingError {
+    check(error == .replicasDiffer(step: 2, ranks: [group.count - 1]), "\(error)", group.rank)
+  }
+}

@@ -1,0 +1,51 @@
+import Checkpoints
+import Foundation
+import Model
+import TestSupport
+import Testing
+
+/// Runs that are asked to stop save, say so with their status, and end with the same bits when gone on with.
+@Suite struct InterruptionTests {
+  private func parameters(_ folder: TemporaryFolder, _ name: String) throws -> [Float] {
+    let file = try #require(CheckpointStore(folder.file("checkpoints/\(name)")).newest { _, _ in })
+    let parameters = try Parameters(file.parameterLayout)
+    try file.readParameters(into: parameters)
+    return Array(parameters.buffer.values)
+  }
+
+  private let settings = set(
+    "training.epochs=12", "model.hiddenSizes=[96, 96]", "output.reportSeconds=0", "generation.temperatures=[]")
+
+  @Test func usr1StopsAllRanks() throws {
+    let folder = try TemporaryFolder()
+    let configuration = try folder.writeSmallConfiguration()
+    let command = ["run", configuration] + settings
+    #expect(try Programs.lockstepd(ranks: 2, command + set("name=whole"), in: folder.path).status == 0)
+    for _ in 0..<3 {
+      let outcome = try Programs.lockstepd(
+        ranks: 2, command + set("name=stopped"), in: folder.path, signal: SIGUSR1, whenOutputHas: "  step ")
+      #expect(outcome.status == 75, "\(outcome.error)")
+      #expect(outcome.output.contains("stopped (signal USR1) after step"), "\(outcome.output)")
+    }
+    #expect(try Programs.lockstepd(ranks: 2, command + set("name=stopped"), in: folder.path).status == 0)
+    #expect(try parameters(folder, "stopped") == parameters(folder, "whole"))
+  }
+
+  @Test(arguments: [SIGINT, SIGTERM, SIGUSR1])
+  func oneProcessStopsToo(signal: Int32) throws {
+    let folder = try TemporaryFolder()
+    let outcome = try Programs.run(
+      "\(Programs.folder)/lockstep", ["train", try folder.writeSmallConfiguration()] + settings, in: folder.path,
+      environment: ["OMP_NUM_THREADS": "1"], signal: signal, whenOutputHas: "  step ")
+    #expect(outcome.status == 75, "\(outcome.error)")
+    #expect(outcome.output.contains("stopped (signal"))
+  }
+
+  @Test func theTimeLimitStops() throws {
+    let folder = try TemporaryFolder()
+    let outcome = try Programs.lockstepd(
+      ranks: 2, ["run", try folder.writeSmallConfiguration()] + set("training.epochs=1000", "training.timeLimit=2"),
+      in: folder.path, seconds: 60)
+    #expect(outcome.status == 75 && outcome.output.contains("stopped (time limit)"), "\(outcome.error)")
+  }
+}
