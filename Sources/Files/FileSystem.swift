@@ -24,17 +24,16 @@ public enum FileSystem {
 
   /// Makes a folder and those above it that are missing; one that is there already is fine.
   public static func createDirectory(_ path: String) throws {
-    if path.isEmpty || mkdir(path, 0o777) == 0 { return }
-    switch errno {
-    case EEXIST:
-      guard try status(path).isDirectory else {
-        throw FileError(operation: "make folder", path: path, code: ENOTDIR)
-      }
-    case ENOENT where parent(of: path) != path:
-      try createDirectory(parent(of: path))
-      try createDirectory(path)
-    case let code:
-      throw FileError(operation: "make folder", path: path, code: code)
+    if mkdir(path, 0o777) == 0 { return }
+    let parent = parent(of: path)
+    if errno == ENOENT, !path.isEmpty, !exists(parent) {
+      try createDirectory(parent)
+      if mkdir(path, 0o777) == 0 { return }
+    }
+    let code = errno
+    // Another process may have been faster.
+    guard code == EEXIST, exists(path), try status(path).isDirectory else {
+      throw FileError(operation: "make folder", path: path, code: code == EEXIST && exists(path) ? ENOTDIR : code)
     }
   }
 

@@ -14,7 +14,9 @@ public struct RunOptions: ParsableArguments {
   public var settings: [String] = []
 
   @Option(
-    help: "What to do about checkpoints already in the run's folder: auto goes on from the newest, never refuses.")
+    help:
+      "What to do about checkpoints already in the run's folder: auto: go on from the newest; never: refuse to start if there are any."
+  )
   public var resume: ResumePolicy = .auto
 
   @Option(help: "How progress is shown: live writes over one line, plain writes lines now and then.")
@@ -27,10 +29,11 @@ public struct RunOptions: ParsableArguments {
 
   /// Reads the file and lays the settings over it. Throws `FileError` and `ConfigurationError`.
   public func readConfiguration() throws -> RunConfiguration {
-    guard let yaml = try MappedFile.withBytes(of: configuration, { String(validating: $0, as: UTF8.self) }) else {
+    guard var yaml = try MappedFile.withBytes(of: configuration, { String(validating: $0, as: UTF8.self) }) else {
       throw ConfigurationError(
         key: "", problem: "this is not UTF-8 text; expected a YAML file", origin: configuration)
     }
+    if yaml.hasPrefix("\u{FEFF}") { yaml.removeFirst() }  // a byte-order mark, as some editors write
     return try ConfigurationReader.read(yaml: yaml, name: configuration, settings: settings)
   }
 

@@ -14,6 +14,8 @@ struct Pace {
   private(set) var trainingSeconds = 0.0
   /// Moving averages over about the last fifty steps.
   private(set) var secondsPerStep = 0.0
+  /// Whether enough steps have been timed to guess from.
+  var isKnown: Bool { timedSteps >= 3 }
   private(set) var tokensPerSecond = 0.0
 
   private struct Average {

@@ -1,5 +1,7 @@
+import Files
 import Foundation
 import Glibc
+import Synchronization
 
 /// Where a run's events go.
 public protocol Reporter: AnyObject {
@@ -60,6 +62,15 @@ public func jsonText(_ value: some Encodable, pretty: Bool = false) throws -> St
 
 /// The two streams of the process, unbuffered: what is written is seen at once, also under mpirun.
 public enum Console {
+  /// The first error of writing to standard output, but for a pipe that nobody reads any more.
+  private static let failure = Atomic<Int32>(0)
+
+  /// Throws `FileError` if something could not be written to standard output.
+  public static func checkOutput() throws {
+    let code = failure.load(ordering: .relaxed)
+    if code != 0 { throw FileError(operation: "write to", path: "standard output", code: code) }
+  }
+
   public static func output(_ text: String) { write(text.utf8, to: STDOUT_FILENO) }
   public static func output(_ bytes: [UInt8]) { write(bytes, to: STDOUT_FILENO) }
   public static func error(_ text: String) { write(text.utf8, to: STDERR_FILENO) }
@@ -77,8 +88,11 @@ public enum Console {
       let count = bytes.withUnsafeBytes {
         Glibc.write(descriptor, $0.baseAddress.map { $0 + written }, bytes.count - written)
       }
-      // A stream that is gone or full must not stop the training it tells of.
-      if count < 0 && errno != EINTR { return }
+      if count < 0 && errno != EINTR {
+        // A stream that is gone or full must not stop the training it tells of.
+        if descriptor == STDOUT_FILENO && errno != EPIPE { failure.store(errno, ordering: .relaxed) }
+        return
+      }
       written += max(0, count)
     }
   }

@@ -48,6 +48,13 @@ extension Run {
     if threads > 0 { try group.together { try OneDNN.setThreads(threads) } }
     let hosts = try group.gather(Array(group.host.utf8))
     let ranksHere = hosts.count { $0 == hosts[group.rank] }
+    let cores = ProcessInfo.processInfo.processorCount
+    if ranksHere > 1, ranksHere * OneDNN.threads > cores {
+      reporter.report(
+        .warning(
+          "\(ranksHere) ranks of \(OneDNN.threads) threads share the \(cores) cores of this machine and wait for each "
+            + "other: set OMP_NUM_THREADS=\(max(1, cores / ranksHere)), or let launch/train start them"))
+    }
     // All look at the memory before any takes some.
     try group.together { try checkMemory(vocabularySize: corpus.vocabulary.count, ranksHere: ranksHere) }
     return try group.together {

@@ -52,12 +52,12 @@ public final class Run {
   public func start() throws -> Outcome {
     let interruption = Interruption(timeLimit: configuration.training.timeLimit)
     reporter.report(.configuration(try ConfigurationReader.yaml(of: configuration)))
-    let lock = try group.onFirst { try store.take() }
-    defer { withExtendedLifetime(lock) {} }
     let corpus = try openCorpus()
     let trainer = try makeTrainer(corpus)
     let validation = try evaluator(of: .validation, corpus, trainer)
     let test = try evaluator(of: .test, corpus, trainer)
+    let lock = try group.onFirst { try store.take() }
+    defer { withExtendedLifetime(lock) {} }
     try beginOrResume(trainer, corpus)
     report(corpus, trainer)
 
@@ -91,7 +91,7 @@ public final class Run {
             + "skipped so far; \(Trainer<TokenReader>.mostSkippedSteps) in a row end the run)"))
     }
     pace.stepEnds(report, every: configuration.output.curveSteps) { curves.training.append($0) }
-    let left = Double(trainer.totalSteps - report.step) * pace.secondsPerStep
+    let left = pace.isKnown ? Double(trainer.totalSteps - report.step) * pace.secondsPerStep : .nan
     reporter.report(
       .step(
         RunEvent.StepSummary(
@@ -190,7 +190,8 @@ public final class Run {
           directory: corpus.directory, tokenizer: corpus.vocabulary.kind.rawValue,
           vocabularySize: corpus.vocabulary.count, trainingTokens: parts.train.tokens,
           validationTokens: parts.validation.tokens, testTokens: parts.test.tokens,
-          unusedTokens: trainer.unusedTokens)))
+          unusedTokens: trainer.unusedTokens,
+          unknownTokens: parts.all.reduce(0) { $0 + $1.unknownTokens })))
     reporter.report(
       .model(
         RunEvent.ModelSummary(
@@ -209,8 +210,9 @@ public final class Run {
     let last = curves.validation.last
     return RunEvent.FinishSummary(
       trained: trained, reason: progress.finished?.rawValue ?? "", checkpoint: store.path(step: progress.step),
-      epochs: progress.epoch, steps: progress.step, validationLoss: last?.loss,
+      epochs: progress.epoch, steps: progress.step, stepsPerEpoch: trainer.stepsPerEpoch, validationLoss: last?.loss,
       validationPerplexity: last?.perplexity,
+      validationEpoch: last?.epoch,
       sourcePerplexity: part.sourceNats.map { exp($0 / Double(part.tokens)) }, bestEpoch: progress.bestEpoch,
       bestCheckpoint: progress.bestLoss != nil && progress.bestStep != progress.step
         ? store.path(step: progress.bestStep) : nil,

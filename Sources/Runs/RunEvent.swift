@@ -29,6 +29,8 @@ public enum RunEvent: Sendable {
     public let testTokens: Int
     /// Tokens of the training text that no step learns from.
     public let unusedTokens: Int
+    /// `<unk>` in all parts.
+    public let unknownTokens: Int
   }
 
   public struct ModelSummary: Encodable, Equatable, Sendable {
@@ -77,8 +79,11 @@ public enum RunEvent: Sendable {
     public let checkpoint: String
     public let epochs: Int
     public let steps: Int
+    public let stepsPerEpoch: Int
     public let validationLoss: Double?
     public let validationPerplexity: Double?
+    /// The epoch after which that was: before the last step, if the run ended within one.
+    public let validationEpoch: Int?
     /// Perplexity of the process that made the validation text, where that is known.
     public let sourcePerplexity: Double?
     public let bestEpoch: Int

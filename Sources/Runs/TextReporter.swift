@@ -29,7 +29,8 @@ public final class TextReporter: Reporter {
       line(
         "corpus   \(corpus.tokenizer), vocabulary \(corpus.vocabularySize.formatted()); tokens: "
           + "\(corpus.trainingTokens.formatted()) training (\(corpus.unusedTokens.formatted()) left over), "
-          + "\(corpus.validationTokens.formatted()) validation, \(corpus.testTokens.formatted()) test")
+          + "\(corpus.validationTokens.formatted()) validation, \(corpus.testTokens.formatted()) test"
+          + (corpus.unknownTokens > 0 ? "; \(corpus.unknownTokens.formatted()) are <unk>" : ""))
     case .model(let model):
       line(
         "model    \(model.parameters.formatted()) parameters, about \(megabytes(model.memoryBytes)) a rank")
@@ -77,7 +78,9 @@ public final class TextReporter: Reporter {
     if let perplexity = summary.testPerplexity { line("test perplexity \(Self.number(perplexity))") }
     guard let perplexity = summary.validationPerplexity else { return }
     let source = summary.sourcePerplexity.map { " (the source's own: \(Self.number($0)))" } ?? ""
-    line("validation perplexity \(Self.number(perplexity))\(source)")
+    let isEarlier = summary.validationEpoch.map { $0 * summary.stepsPerEpoch < summary.steps } ?? false
+    let epoch = isEarlier ? ", after epoch \(summary.validationEpoch ?? 0)" : ""
+    line("validation perplexity \(Self.number(perplexity))\(epoch)\(source)")
   }
 
   /// What lets a run go on that ended for this reason.
@@ -123,7 +126,8 @@ public final class TextReporter: Reporter {
       "epoch \(Self.pad(step.epoch, like: step.epochs))/\(step.epochs)",
       "step \(Self.pad(step.step, like: step.totalSteps))/\(step.totalSteps)", "loss \(Self.number(step.loss))",
       "perplexity \(Self.number(step.perplexity))", style == .live ? nil : "rate \(Self.short(step.learningRate))",
-      "\(Self.thousands(step.tokensPerSecond)) tokens/s", "\(duration(step.secondsLeft)) left",
+      "\(Self.thousands(step.tokensPerSecond)) tokens/s",
+      step.secondsLeft.isNaN ? nil : "\(duration(step.secondsLeft)) left",
     ]
     return parts.compactMap { $0 }.joined(separator: style == .live ? " " : "  ")
   }

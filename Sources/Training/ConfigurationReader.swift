@@ -63,7 +63,9 @@ public struct ConfigurationReader {
     do {
       found = try Yams.compose(yaml: yaml)
     } catch let error as YamlError {
-      throw ConfigurationError(key: "", problem: "this is not YAML: \(error)", origin: name)
+      throw ConfigurationError(
+        key: "", problem: "this is not YAML: \(error)\(yaml.contains("\t") ? "; it has tabs: indent with spaces" : "")",
+        origin: name)
     }
     guard let found, !isNull(found) else { return }  // an empty file says nothing
     guard case .mapping(let mapping) = found else {

@@ -76,7 +76,11 @@ extension RunConfiguration {
     try check("schedule.factor", schedule.factor, schedule.factor > 0 && schedule.factor <= 1, "in (0, 1]")
     try atLeast("schedule.fullEpochs", schedule.fullEpochs, 0)
     try atLeast("schedule.warmupSteps", schedule.warmupSteps, 0)
-    try atLeast("schedule.minimumRate", schedule.minimumRate, 0)
+    try check(
+      "schedule.minimumRate", schedule.minimumRate,
+      schedule.minimumRate >= 0 && schedule.minimumRate <= optimizer.learningRate,
+      "0 to optimizer.learningRate (\(optimizer.learningRate))")
+    try check("output.directory", "empty", !output.directory.isEmpty, "a folder")
     try atLeast("schedule.patience", schedule.patience, 0)
     try atLeast("evaluation.lanes", evaluation.lanes, 1)
     try atLeast("generation.length", generation.length, 0)

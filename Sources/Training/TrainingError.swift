@@ -18,11 +18,13 @@ public enum TrainingError: Error, CustomStringConvertible, Equatable {
         + "checkpoint"
     case .tooLittleMemory(let needed, let available, let ranks):
       "this run needs about \(megabytes(needed)) for the \(ranks) rank\(ranks == 1 ? "" : "s") on this machine, "
-        + "which has \(megabytes(available)) to give: lower model.hiddenSizes, training.batchSize or the "
+        + "which has \(megabytes(available)) to give: lower model.hiddenSizes, model.embeddingSize, training.batchSize or the "
         + "vocabulary, start fewer ranks here, or use a machine with more memory"
     }
   }
 }
 
 /// Bytes as people say them.
-public func megabytes(_ bytes: Int) -> String { "\((bytes + 999_999) / 1_000_000) MB" }
+public func megabytes(_ bytes: Int) -> String {
+  bytes < 10_000_000_000 ? "\((bytes + 999_999) / 1_000_000) MB" : "\(bytes / 1_000_000_000) GB"
+}

@@ -31,13 +31,14 @@ struct CorpusCommand: ParsableCommand {
 
     func validate() throws {
       guard lines >= 1 else { throw ValidationError("--lines is \(lines); expected at least 1") }
+      guard !output.isEmpty else { throw ValidationError("--output is empty; expected a folder") }
     }
 
     func run() throws {
       let meter = ProgressMeter("writing")
       try SampleText.write(lines: lines, seed: seed, to: output) { meter.show($0, of: lines) }
       meter.finish()
-      print("\(lines) lines in \(SampleText.path(in: output))")
+      Console.output("\(lines) lines in \(SampleText.path(in: output))" + "\n")
     }
   }
 
@@ -88,6 +89,10 @@ struct CorpusCommand: ParsableCommand {
     @Option(help: "text or json.")
     var format: OutputFormat = .text
 
+    func validate() throws {
+      guard !output.isEmpty else { throw ValidationError("--output is empty; expected a folder") }
+    }
+
     func run() throws {
       let fractions = try split.split(separator: ",", omittingEmptySubsequences: false).map { part in
         guard let fraction = Double(part.trimmingCharacters(in: .whitespaces)) else {
@@ -126,10 +131,10 @@ struct CorpusCommand: ParsableCommand {
 
   private static func printSummary(_ corpus: PreparedCorpus, _ format: OutputFormat) throws {
     let manifest = corpus.manifest
-    if format == .json { return print(try jsonText(manifest, pretty: true)) }
-    print("tokens       \(corpus.directory)")
-    print("tokenizer    \(manifest.tokenizer.rawValue), vocabulary \(manifest.vocabulary.size)")
-    print("fingerprint  \(manifest.fingerprint)")
+    if format == .json { return Console.output(try jsonText(manifest, pretty: true) + "\n") }
+    Console.output("tokens       \(corpus.directory)" + "\n")
+    Console.output("tokenizer    \(manifest.tokenizer.rawValue), vocabulary \(manifest.vocabulary.size)" + "\n")
+    Console.output("fingerprint  \(manifest.fingerprint)" + "\n")
     for name in CorpusPart.allCases {
       let part = manifest.parts[name]
       var line = "\(name.rawValue.padding(toLength: 12, withPad: " ", startingAt: 0)) \(part.tokens) tokens"
@@ -138,7 +143,7 @@ struct CorpusCommand: ParsableCommand {
       if let nats = part.sourceNats, part.tokens > 0 {
         line += String(format: ", the source's own perplexity %.4f", exp(nats / Double(part.tokens)))
       }
-      print(line)
+      Console.output(line + "\n")
     }
   }
 }

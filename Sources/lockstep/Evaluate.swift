@@ -38,18 +38,19 @@ struct Evaluate: ParsableCommand {
     let unit = model.tokenizer.vocabulary.kind.unit
     switch format {
     case .text:
-      print(
+      Console.output(
         """
         predictions  \(evaluation.predictions)
         loss         \(String(format: "%.6f", evaluation.loss)) nats per \(unit)
         bits         \(String(format: "%.6f", evaluation.bitsPerToken)) per \(unit)
         perplexity   \(String(format: "%.4f", evaluation.perplexity)) per \(unit)
+
         """)
     case .json:
       let report = Report(
         model: model.path, text: text, unit: unit, predictions: evaluation.predictions, nats: evaluation.nats,
         loss: evaluation.loss, bitsPerToken: evaluation.bitsPerToken, perplexity: evaluation.perplexity)
-      print(try jsonText(report, pretty: true))
+      Console.output(try jsonText(report, pretty: true) + "\n")
     }
   }
 

@@ -35,8 +35,11 @@ struct Generate: ParsableCommand {
 
   func run() throws {
     let model = try SavedModel(model)
-    Console.output(prompt)
+    // With the first token, since a prompt may be refused.
+    var begun = false
     try model.generate(prompt: prompt, length: length, temperature: temperature, seed: seed) {
+      if !begun { Console.output(prompt) }
+      begun = true
       Console.output($0)
     }
     Console.output("\n")

@@ -21,6 +21,7 @@ struct Lockstep: ParsableCommand {
     do {
       var command = try parseAsRoot()
       try command.run()
+      try Console.checkOutput()
     } catch let error as ExitCode {
       exit(withError: error)
     } catch {

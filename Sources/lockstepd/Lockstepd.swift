@@ -61,7 +61,9 @@ struct Lockstepd: ParsableCommand {
         // Under mpirun a rank's output always looks like a terminal: who started it says so if it is one.
         let reporter = options.makeReporter(configuration, style: .plain)
         let run = Run(configuration, group: group, reporter: reporter, resume: options.resume)
-        return try run.start() == .interrupted ? Interruption.exitStatus : 0
+        let outcome = try run.start()
+        try Console.checkOutput()
+        return outcome == .interrupted ? Interruption.exitStatus : 0
       }
       throw ExitCode(status)
     }

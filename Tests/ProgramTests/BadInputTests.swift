@@ -77,10 +77,22 @@ import Testing
       chmod(folder.file("locked"), 0o555)
       try expectRefused("output.directory=locked", in: folder, saying: "locked", "Permission denied")
     }
+    try expectRefused("output.directory=/proc/x", in: folder, saying: "/proc/x")
     let full = try Programs.lockstepd(
       ranks: 2, ["run", folder.writeSmallConfiguration()] + set("output.directory=/dev/full"), in: folder.path,
       seconds: 30)
     #expect(full.status == 1 && full.error.contains("/dev/full"))
+  }
+
+  @Test func standardOutputThatIsFull() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("text.txt", "the cat\n")
+    #expect(try Programs.lockstep("train", folder.writeSmallConfiguration(), in: folder.path).status == 0)
+    for command in ["generate checkpoints/small", "evaluate checkpoints/small text.txt", "train small.yaml"] {
+      let outcome = try Programs.run(
+        "bash", ["-c", "\(Programs.folder)/lockstep \(command) >/dev/full"], in: folder.path)
+      #expect(outcome.status == 1 && outcome.error.contains("standard output"), "\(command): \(outcome.error)")
+    }
   }
 
   @Test func damagedTokenFiles() throws {

@@ -107,6 +107,7 @@ import Training
     ("name=..", "a name for a folder"), ("corpus.split=[1]", "three fractions"),
     ("training.threads=3000000000", "0 (as the environment says) to 4096"), ("output.reportSeconds=1e30", "to 1e9"),
     ("optimizer.epsilon=1e-50", "single precision"), ("training.batchSize=2000000000", "to 2^30"),
+    ("schedule.minimumRate=1", "0 to optimizer.learningRate"), ("output.directory=", "a folder"),
     ("training.bucketSize=0", "from 1 to 2^30"), ("training.batchSize=99999999999999999999", "a whole number"),
   ])
   func impossibleValuesAreRefused(setting: String, expected: String) {
