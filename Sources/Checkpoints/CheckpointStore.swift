@@ -24,14 +24,20 @@ public struct CheckpointStore: Sendable {
   }
 
   /// Takes the run's folder for this process, making it if need be, and removes what interrupted saves have left.
-  /// Throws `CheckpointError.inUse` while another process has it.
-  public func take() throws -> FileLock {
+  /// Throws `CheckpointError.inUse` if another process still has it after `patience` seconds: ranks outlive a killed
+  /// mpirun by one or two.
+  public func take(patience: Double = 5) throws -> FileLock {
     try FileSystem.createDirectory(directory)
+    let deadline = ContinuousClock.now + .seconds(patience)
     let lock: FileLock
-    do {
-      lock = try FileLock("\(directory)/lock")
-    } catch let error as FileError where error.code == EWOULDBLOCK {
-      throw CheckpointError.inUse(directory: directory)
+    while true {
+      do {
+        lock = try FileLock("\(directory)/lock")
+        break
+      } catch let error as FileError where error.code == EWOULDBLOCK {
+        guard ContinuousClock.now < deadline else { throw CheckpointError.inUse(directory: directory) }
+        usleep(50_000)
+      }
     }
     for name in try FileSystem.list(directory) where name.contains(".h5.partial-") {
       try FileSystem.remove("\(directory)/\(name)")

@@ -140,7 +140,7 @@ import Training
     let folder = try TemporaryFolder()
     let store = CheckpointStore(folder.file("run"))
     let first = try store.take()
-    #expect(throws: CheckpointError.inUse(directory: store.directory)) { try store.take() }
+    #expect(throws: CheckpointError.inUse(directory: store.directory)) { try store.take(patience: 0.1) }
     withExtendedLifetime(first) {}
   }
 
