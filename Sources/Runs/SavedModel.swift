@@ -33,17 +33,19 @@ public final class SavedModel {
     try file.readParameters(into: parameters)
   }
 
-  /// Loss of a text file. `progress` is told windows done and in all.
+  /// Loss of a text file, and how many of its words the model does not know. `progress` is told windows done and in all.
   public func evaluate(
     textFile: String, lanes: Int, progress: (Int, Int) -> Void = { _, _ in }
-  ) throws -> Evaluation {
+  ) throws -> (evaluation: Evaluation, unknownTokens: Int) {
     var tokens: [Int32] = []
     try tokenizer.encode(file: textFile) { tokens.append(contentsOf: $0) }
     do {
-      return try Evaluator(
+      let evaluation = try Evaluator(
         configuration.model, vocabularySize: tokenizer.vocabulary.count, parameters: parameters, source: tokens,
         lanes: lanes, sequenceLength: configuration.training.sequenceLength, group: SingleRank()
       ).evaluate(progress: progress)
+      let isWords = tokenizer.vocabulary.kind == .words
+      return (evaluation, isWords ? tokens.count { $0 == Vocabulary.unknown } : 0)
     } catch let error as CorpusError where tokens.count < 2 {
       throw CorpusError(textFile, error.problem, remedy: error.remedy)
     }

@@ -33,14 +33,14 @@ struct Evaluate: ParsableCommand {
   func run() throws {
     let model = try SavedModel(model)
     let meter = ProgressMeter("evaluating")
-    let evaluation = try model.evaluate(textFile: text, lanes: lanes) { meter.show($0, of: $1) }
+    let (evaluation, unknownTokens) = try model.evaluate(textFile: text, lanes: lanes) { meter.show($0, of: $1) }
     meter.finish()
     let unit = model.tokenizer.vocabulary.kind.unit
     switch format {
     case .text:
       Console.output(
         """
-        predictions  \(evaluation.predictions)
+        predictions  \(evaluation.predictions)\(unknownTokens > 0 ? "; \(unknownTokens) tokens are <unk>" : "")
         loss         \(String(format: "%.6f", evaluation.loss)) nats per \(unit)
         bits         \(String(format: "%.6f", evaluation.bitsPerToken)) per \(unit)
         perplexity   \(String(format: "%.4f", evaluation.perplexity)) per \(unit)
@@ -48,7 +48,8 @@ struct Evaluate: ParsableCommand {
         """)
     case .json:
       let report = Report(
-        model: model.path, text: text, unit: unit, predictions: evaluation.predictions, nats: evaluation.nats,
+        model: model.path, text: text, unit: unit, predictions: evaluation.predictions, unknownTokens: unknownTokens,
+        nats: evaluation.nats,
         loss: evaluation.loss, bitsPerToken: evaluation.bitsPerToken, perplexity: evaluation.perplexity)
       Console.output(try jsonText(report, pretty: true) + "\n")
     }
@@ -59,6 +60,7 @@ struct Evaluate: ParsableCommand {
     let text: String
     let unit: String
     let predictions: Int
+    let unknownTokens: Int
     let nats: Double
     let loss: Double
     let bitsPerToken: Double
