@@ -53,14 +53,18 @@ let package = Package(
       name: "Training",
       dependencies: ["Model", "Corpus", .product(name: "Yams", package: "Yams")], swiftSettings: library),
     .target(name: "HDF5Files", dependencies: ["Files", "CHDF5"], swiftSettings: library),
-    .target(name: "Checkpoints", dependencies: ["Training", "HDF5Files"], swiftSettings: library),
-    .target(name: "Runs", dependencies: ["Checkpoints"], swiftSettings: library),
+    .target(
+      name: "Checkpoints",
+      dependencies: ["Training", "HDF5Files", "Corpus", "Model", "Kernels", "Files"], swiftSettings: library),
+    .target(
+      name: "Runs",
+      dependencies: ["Checkpoints", "Training", "Corpus", "Model", "Kernels", "Files"], swiftSettings: library),
     .target(
       name: "ProgramOptions",
       dependencies: ["Runs", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: library),
     .target(name: "MPI", dependencies: ["CMPI"], swiftSettings: library),
-    .target(name: "Daemon", dependencies: ["Runs", "MPI"], swiftSettings: library),
+    .target(name: "Daemon", dependencies: ["Runs", "Training", "MPI"], swiftSettings: library),
 
     // The two programs.
     .executableTarget(
