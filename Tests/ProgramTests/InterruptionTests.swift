@@ -1,18 +1,9 @@
-import Checkpoints
 import Foundation
-import Model
 import TestSupport
 import Testing
 
 /// Runs that are asked to stop save, say so with their status, and end with the same bits when gone on with.
 @Suite struct InterruptionTests {
-  private func parameters(_ folder: TemporaryFolder, _ name: String) throws -> [Float] {
-    let file = try #require(CheckpointStore(folder.file("checkpoints/\(name)")).newest { _, _ in })
-    let parameters = try Parameters(file.parameterLayout)
-    try file.readParameters(into: parameters)
-    return Array(parameters.buffer.values)
-  }
-
   private let settings = set(
     "training.epochs=12", "model.hiddenSizes=[96, 96]", "output.reportSeconds=0", "generation.temperatures=[]")
 
@@ -28,7 +19,7 @@ import Testing
       #expect(outcome.output.contains("stopped (signal USR1) after step"), "\(outcome.output)")
     }
     #expect(try Programs.lockstepd(ranks: 2, command + set("name=stopped"), in: folder.path).status == 0)
-    #expect(try parameters(folder, "stopped") == parameters(folder, "whole"))
+    #expect(try folder.numbers(of: "stopped") == folder.numbers(of: "whole"))
   }
 
   @Test(arguments: [SIGINT, SIGTERM, SIGUSR1])

@@ -1,7 +1,6 @@
 import Checkpoints
 import Files
 import Foundation
-import Model
 import TestSupport
 import Testing
 
@@ -40,7 +39,7 @@ import Testing
       let delay = Double.random(in: 0.3...max(0.4, wholeSeconds * 0.6), using: &random)
       let job = try Job(command, in: folder)
       usleep(UInt32(delay * 1_000_000))
-      job.kill(victim, named: name)
+      try job.kill(victim, named: name)
       try job.waitUntilEnded(named: name)
       for step in try store.steps() {
         #expect(throws: Never.self, "after \(victim) was killed") { try CheckpointFile(store.path(step: step)) }
@@ -48,23 +47,7 @@ import Testing
     }
     let last = try Programs.lockstepd(ranks: 2, command, in: folder.path)
     #expect(last.status == 0, "\(last.error)")
-    #expect(try state(store) == state(CheckpointStore(folder.file("checkpoints/whole"))))
-  }
-
-  /// All numbers of a run's newest checkpoint but those that depend on time.
-  private func state(_ store: CheckpointStore) throws -> [[Double]] {
-    let file = try #require(store.newest { _, _ in })
-    let parameters = try Parameters(file.parameterLayout)
-    try file.readParameters(into: parameters)
-    var state = [parameters.buffer.values.map(Double.init), try file.readLaneStates().map(Double.init)]
-    for slot in ["firstMoment", "secondMoment"] {
-      try file.readOptimizer(slot: slot, into: parameters.buffer, layout: parameters.layout)
-      state.append(parameters.buffer.values.map(Double.init))
-    }
-    let curves = try file.readCurves()
-    state.append(curves.training.flatMap { [Double($0.step), Double($0.tokens), $0.loss, $0.gradientNorm] })
-    state.append(curves.validation.flatMap { [Double($0.step), $0.loss] })
-    return state
+    #expect(try folder.numbers(of: name) == folder.numbers(of: "whole"))
   }
 
   /// An mpirun under way.
@@ -87,8 +70,8 @@ import Testing
       try process.run()
     }
 
-    func kill(_ victim: Victim, named name: String) {
-      let ranks = Self.ranks(named: name)
+    func kill(_ victim: Victim, named name: String) throws {
+      let ranks = try Self.ranks(named: name)
       switch victim {
       case .oneRank: for rank in ranks.prefix(1) { Glibc.kill(rank, SIGKILL) }
       case .allRanks: for rank in ranks { Glibc.kill(rank, SIGKILL) }
@@ -100,19 +83,18 @@ import Testing
     /// goes on: end it, so that the next has the folder.
     func waitUntilEnded(named name: String) throws {
       let deadline = ContinuousClock.now + .seconds(10)
-      while process.isRunning || !Self.ranks(named: name).isEmpty {
+      while try process.isRunning || !Self.ranks(named: name).isEmpty {
         if ContinuousClock.now > deadline {
           if process.isRunning { Glibc.kill(process.processIdentifier, SIGKILL) }
-          for rank in Self.ranks(named: name) { Glibc.kill(rank, SIGKILL) }
+          for rank in try Self.ranks(named: name) { Glibc.kill(rank, SIGKILL) }
         }
         usleep(20_000)
       }
     }
 
     /// Processes of lockstepd that were started with this name among their arguments.
-    private static func ranks(named name: String) -> [pid_t] {
-      let entries = (try? FileSystem.list("/proc")) ?? []
-      return entries.compactMap { pid_t($0) }.filter { process in
+    private static func ranks(named name: String) throws -> [pid_t] {
+      try FileSystem.list("/proc").compactMap { pid_t($0) }.filter { process in
         guard let bytes = FileManager.default.contents(atPath: "/proc/\(process)/cmdline") else { return false }
         let arguments = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
         return arguments.first?.hasSuffix("/lockstepd") == true && arguments.contains("name=\(name)")

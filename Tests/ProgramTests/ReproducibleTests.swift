@@ -1,6 +1,4 @@
-import Checkpoints
 import Foundation
-import Model
 import TestSupport
 import Testing
 
@@ -16,34 +14,17 @@ import Testing
     #expect(outcome.status == 0, "\(outcome.error)")
   }
 
-  /// Parameters, optimizer, lanes and the curves but for their times.
-  private func state(_ folder: TemporaryFolder, _ name: String) throws -> [[Double]] {
-    let file = try #require(CheckpointStore(folder.file("checkpoints/\(name)")).newest { _, _ in })
-    let parameters = try Parameters(file.parameterLayout)
-    try file.readParameters(into: parameters)
-    var state = [parameters.buffer.values.map(Double.init), try file.readLaneStates().map(Double.init)]
-    for slot in ["firstMoment", "secondMoment"] {
-      try file.readOptimizer(slot: slot, into: parameters.buffer, layout: parameters.layout)
-      state.append(parameters.buffer.values.map(Double.init))
-    }
-    let curves = try file.readCurves()
-    state.append(curves.training.flatMap { [Double($0.step), $0.loss, $0.gradientNorm, $0.learningRate] })
-    state.append(curves.validation.flatMap { [Double($0.step), $0.loss] })
-    #expect(file.progress.step >= 200)
-    return state
-  }
-
   @Test func theBitsDoNotDependOnTheRanks() throws {
     let folder = try TemporaryFolder()
     for ranks in 1...4 { try run(folder, ranks: ranks, set("name=r\(ranks)")) }
-    let one = try state(folder, "r1")
-    for ranks in 2...4 { #expect(try state(folder, "r\(ranks)") == one, "\(ranks) ranks") }
+    let one = try folder.numbers(of: "r1")
+    for ranks in 2...4 { #expect(try folder.numbers(of: "r\(ranks)") == one, "\(ranks) ranks") }
 
     // Begun on 4, stopped, gone on with on 1, stopped, ended on 3.
     try run(folder, ranks: 4, set("name=moved", "training.maximumSteps=70"))
     try run(folder, ranks: 1, set("name=moved", "training.maximumSteps=260"))
     try run(folder, ranks: 3, set("name=moved"))
-    #expect(try state(folder, "moved") == one)
+    #expect(try folder.numbers(of: "moved") == one)
   }
 
   @Test func moreRanksThanGroupsAreRefused() throws {

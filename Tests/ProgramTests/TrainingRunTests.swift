@@ -1,19 +1,11 @@
 import Checkpoints
 import Files
 import Foundation
-import Model
 import TestSupport
 import Testing
 
 /// Whole runs of the real programs, under a real mpirun.
 @Suite struct TrainingRunTests {
-  private func parameters(_ path: String) throws -> [Float] {
-    let file = try CheckpointFile(path)
-    let parameters = try Parameters(file.parameterLayout)
-    try file.readParameters(into: parameters)
-    return Array(parameters.buffer.values)
-  }
-
   /// The gradient is that of the whole batch, however its lanes are dealt: 10 lanes on 3 and 4 ranks are uneven.
   @Test func everyRankCountFollowsTheSameLosses() throws {
     let folder = try TemporaryFolder()
@@ -74,7 +66,7 @@ import Testing
     let whole = try #require(CheckpointStore(folder.file("checkpoints/whole")).newest { _, _ in })
     let parts = try #require(CheckpointStore(folder.file("checkpoints/parts")).newest { _, _ in })
     #expect(whole.progress == parts.progress)
-    #expect(try parameters(whole.path) == parameters(parts.path))
+    #expect(try folder.numbers(of: "whole") == folder.numbers(of: "parts"))
     // The curve has every step once, and says the same.
     let (wholeCurves, partCurves) = (try whole.readCurves(), try parts.readCurves())
     #expect(wholeCurves.validation == partCurves.validation)
