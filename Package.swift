@@ -64,7 +64,9 @@ let package = Package(
       dependencies: ["Runs", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: library),
     .target(name: "MPI", dependencies: ["CMPI"], swiftSettings: library),
-    .target(name: "Daemon", dependencies: ["Runs", "Training", "MPI"], swiftSettings: library),
+    .target(
+      name: "Daemon", dependencies: ["Runs", "Training", "MPI"], sources: ["MPIProgram.swift", "MPIRankGroup.swift"],
+      swiftSettings: library),
 
     // The two programs.
     .executableTarget(
@@ -74,6 +76,9 @@ let package = Package(
     .executableTarget(
       name: "lockstep",
       dependencies: ["ProgramOptions"],
+      sources: [
+        "CorpusCommand.swift", "Evaluate.swift", "Generate.swift", "Lockstep.swift", "Output.swift", "Train.swift",
+      ],
       linkerSettings: staticSwift),
 
     .target(name: "TestSupport", dependencies: ["Files"], path: "Tests/TestSupport"),

@@ -5,39 +5,76 @@ import Kernels
 import Model
 import Training
 
-/// Text that a model wrote.
+/// Text that a model wrote, and all it takes to write it again.
 public struct Sample: Codable, Equatable, Sendable {
+  /// Steps the model had learned for.
   public var step: Int
   public var temperature: Double
+  public var seed: UInt64
+  /// Of the seed: each sample written at one time has its own.
+  public var stream: Int
   public var prompt: String
   public var text: String
 
-  public init(step: Int, temperature: Double, prompt: String, text: String) {
+  public init(step: Int, temperature: Double, seed: UInt64, stream: Int, prompt: String, text: String) {
     self.step = step
     self.temperature = temperature
+    self.seed = seed
+    self.stream = stream
     self.prompt = prompt
     self.text = text
   }
 }
 
-/// What a finished run ends with.
+/// What a run has to show beside its model and curves.
 public struct RunResults: Codable, Equatable, Sendable {
-  /// Nats per token of the test text; nil without one.
+  /// Nats per token of the test text; nil without one, and before the end.
   public var testLoss: Double?
-  public var samples: [Sample] = []
+  /// The newest last.
+  public private(set) var samples: [Sample] = []
   /// Whether the run has come to its end, these results included.
   public var isComplete = false
 
+  /// So many samples are kept.
+  static let mostSamples = 500
+
   public init() {}
+
+  public mutating func add(_ new: [Sample]) { samples = (samples + new).suffix(Self.mostSamples) }
+
+  /// The run goes on after its end: samples stay, the end's own results go.
+  public mutating func reopen() {
+    testLoss = nil
+    isComplete = false
+  }
+}
+
+/// The tokens a run learns from.
+public struct CorpusIdentity: Codable, Equatable, Sendable, CustomStringConvertible {
+  /// Digest of the prepared tokens.
+  public var fingerprint = ""
+  public var trainingTokens = 0
+  public var validationTokens = 0
+  public var testTokens = 0
+  public var vocabularySize = 0
+
+  public init() {}
+
+  public var description: String {
+    "\(trainingTokens), \(validationTokens) and \(testTokens) tokens of training, validation and test, \(vocabularySize) "
+      + "different ones (fingerprint \(fingerprint.prefix(12)))"
+  }
 }
 
 /// What made a checkpoint: bits depend on these, so a run that must repeat them needs the same.
 public struct Provenance: Codable, Equatable, Sendable, CustomStringConvertible {
-  public var program: String
-  public var oneDNN: String
-  public var instructionSet: String
-  public var threads: Int
-  public var ranks: Int
+  public var program = ""
+  public var oneDNN = ""
+  public var instructionSet = ""
+  public var threads = 0
+  public var ranks = 0
+
+  init() {}
 
   public init(program: String, oneDNN: String, instructionSet: String, threads: Int, ranks: Int) {
     self.program = program
@@ -56,12 +93,11 @@ extension Provenance {
 
 /// Everything a run needs to go on, and everything a model needs to be used. checkpoints/README.md describes
 /// the file.
-public struct Checkpoint {
+public struct Checkpoint: Sendable {
   public var configuration: RunConfiguration
   public var progress: TrainingProgress
   public var vocabulary: Vocabulary
-  /// Identifies the tokens that were learned from.
-  public var corpusFingerprint: String
+  public var corpus: CorpusIdentity
   public var parameters: Parameters
   public var optimizerSlots: [(name: String, buffer: FloatBuffer)]
   /// Recurrent states of all lanes, in order.
@@ -72,20 +108,43 @@ public struct Checkpoint {
 
   public init(
     configuration: RunConfiguration, progress: TrainingProgress, vocabulary: Vocabulary,
-    corpusFingerprint: String, parameters: Parameters,
+    corpus: CorpusIdentity, parameters: Parameters,
     optimizerSlots: [(name: String, buffer: FloatBuffer)], laneStates: [Float], curves: Curves,
     results: RunResults, provenance: Provenance
   ) {
     self.configuration = configuration
     self.progress = progress
     self.vocabulary = vocabulary
-    self.corpusFingerprint = corpusFingerprint
+    self.corpus = corpus
     self.parameters = parameters
     self.optimizerSlots = optimizerSlots
     self.laneStates = laneStates
     self.curves = curves
     self.results = results
     self.provenance = provenance
+  }
+
+  /// Copies of the numbers that go on changing, into memory that is kept for the next one.
+  public struct Snapshot: Sendable {
+    let parameters: Parameters
+    let slots: [FloatBuffer]
+  }
+
+  /// The same checkpoint with numbers of its own, copied into `snapshot`, which is made if need be.
+  public func copy(into snapshot: inout Snapshot?) throws -> Checkpoint {
+    let memory =
+      try snapshot
+      ?? Snapshot(
+        parameters: Parameters(parameters.layout), slots: optimizerSlots.map { try FloatBuffer($0.buffer.count) })
+    snapshot = memory
+    memory.parameters.buffer.copy(from: parameters.buffer)
+    var copy = self
+    copy.parameters = memory.parameters
+    for (index, slot) in optimizerSlots.enumerated() {
+      memory.slots[index].copy(from: slot.buffer)
+      copy.optimizerSlots[index].buffer = memory.slots[index]
+    }
+    return copy
   }
 
   static let kind = "checkpoint"
@@ -98,7 +157,7 @@ public struct Checkpoint {
     try writer.write(text: json(progress), at: "/progress")
     try writer.write(text: json(results), at: "/results")
     try writer.write(text: json(provenance), at: "/provenance")
-    try writer.write(text: corpusFingerprint, at: "/corpus/fingerprint")
+    try writer.write(text: json(corpus), at: "/corpus")
     try write(vocabulary, to: writer)
     try write(parameters.buffer, parameters.layout, under: "/parameters", to: writer)
     for slot in optimizerSlots {
@@ -144,7 +203,7 @@ public final class CheckpointFile {
   public let vocabulary: Vocabulary
   public let results: RunResults
   public let provenance: Provenance
-  public let corpusFingerprint: String
+  public let corpus: CorpusIdentity
   private let reader: HDF5Reader
 
   /// Throws `HDF5Error`, `FileError` or `CheckpointError` for a file that is not whole or not ours.
@@ -154,10 +213,10 @@ public final class CheckpointFile {
       path: path, kind: Checkpoint.kind, newestVersion: Checkpoint.formatVersion)
     configuration = try ConfigurationReader.read(
       yaml: reader.text(at: "/configuration"), name: "\(path), configuration")
-    progress = try Self.decode(reader, "/progress", path)
-    results = try Self.decode(reader, "/results", path)
-    provenance = try Self.decode(reader, "/provenance", path)
-    corpusFingerprint = try reader.text(at: "/corpus/fingerprint")
+    progress = try Self.decode(reader, "/progress", path, over: TrainingProgress())
+    results = try Self.decode(reader, "/results", path, over: RunResults())
+    provenance = try Self.decode(reader, "/provenance", path, over: Provenance())
+    corpus = try Self.decode(reader, "/corpus", path, over: CorpusIdentity())
     vocabulary = try Self.readVocabulary(reader, path)
   }
 
@@ -191,13 +250,26 @@ public final class CheckpointFile {
     }
   }
 
-  private static func decode<Value: Decodable>(_ reader: HDF5Reader, _ place: String, _ path: String) throws
-    -> Value
-  {
+  /// What the file does not say, since it was written before there was such a key, is as in `defaults`.
+  private static func decode<Value: Codable>(
+    _ reader: HDF5Reader, _ place: String, _ path: String, over defaults: Value
+  ) throws -> Value {
+    func malformed(_ problem: String) -> CheckpointError {
+      .malformed(path: "\(path), \(place)", problem: problem)
+    }
     do {
-      return try JSONDecoder().decode(Value.self, from: Data(reader.text(at: place).utf8))
+      var data = Data(try reader.text(at: place).utf8)
+      let said = try JSONSerialization.jsonObject(with: data) as? [String: Any]
+      let defaults = try JSONSerialization.jsonObject(with: JSONEncoder().encode(defaults)) as? [String: Any]
+      guard let said, let defaults else { throw malformed("expected a JSON object") }
+      if !defaults.keys.allSatisfy({ said[$0] != nil }) {
+        data = try JSONSerialization.data(withJSONObject: defaults.merging(said) { $1 })
+      }
+      return try JSONDecoder().decode(Value.self, from: data)
     } catch let error as DecodingError {
-      throw CheckpointError.malformed(path: "\(path), \(place)", problem: "\(error)")
+      throw malformed("\(error)")
+    } catch let error as CocoaError {
+      throw malformed("expected JSON: \(error.localizedDescription)")
     }
   }
 

@@ -23,6 +23,14 @@ public struct CheckpointStore: Sendable {
     }.sorted()
   }
 
+  /// Whether there is anything of a run in the folder, be it damaged or somebody's notes.
+  public func isEmpty() throws -> Bool { try names().isEmpty }
+
+  /// What is in the folder, but for what a process has there only while it runs.
+  private func names() throws -> [String] {
+    try FileSystem.list(directory).filter { !["lock", "control.sock", "control.token"].contains($0) }
+  }
+
   /// Takes the run's folder for this process, making it if need be, and removes what interrupted saves have left.
   /// Throws `CheckpointError.inUse` if another process still has it after `patience` seconds: ranks outlive a killed
   /// mpirun by one or two.
@@ -39,7 +47,7 @@ public struct CheckpointStore: Sendable {
         usleep(50_000)
       }
     }
-    for name in try FileSystem.list(directory) where name.contains(".h5.partial-") {
+    for name in try names() where name.contains(".h5.partial-") {
       try FileSystem.remove("\(directory)/\(name)")
     }
     return lock
@@ -70,12 +78,23 @@ public struct CheckpointStore: Sendable {
     throw CheckpointError.noneValid(directory: directory, damaged: steps.count)
   }
 
-  /// Removes all but the last `keep` checkpoints up to step `newest`, which has just been saved, and that of the
-  /// best epoch; 0 keeps all. Later ones are damaged files that were passed over: they are left for people to see.
-  public func prune(keep: Int, newest: Int, best: Int?) throws {
-    guard keep > 0 else { return }
-    for step in try steps().filter({ $0 <= newest }).dropLast(keep) where step != best {
-      try FileSystem.remove(path(step: step))
+  /// Removes all but the last `keep` checkpoints (0: keeps all) up to step `newest`, which has just been saved, and that
+  /// of the best step; then, while those left take more than `budget` bytes (nil: no limit), the oldest of them. The
+  /// newest and the best stay. Returns the bytes that are left. Later ones are damaged files that were passed over: they
+  /// are left for people to see.
+  @discardableResult
+  public func prune(keep: Int, newest: Int, best: Int?, budget: Int? = nil) throws -> Int {
+    func remove(_ step: Int) throws { try FileSystem.remove(path(step: step)) }
+    let steps = try steps().filter { $0 <= newest }
+    let old = keep > 0 ? steps.dropLast(keep) : []
+    for step in old where step != best { try remove(step) }
+    let kept = steps.filter { !old.contains($0) || $0 == best }
+    var sizes = try kept.map { try FileSystem.status(path(step: $0)).size }
+    guard let budget else { return sizes.reduce(0, +) }
+    for (index, step) in kept.enumerated() where step != best && step != newest && sizes.reduce(0, +) > budget {
+      try remove(step)
+      sizes[index] = 0
     }
+    return sizes.reduce(0, +)
   }
 }

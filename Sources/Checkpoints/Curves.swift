@@ -30,9 +30,10 @@ public struct TrainingPoint: Equatable, Sendable {
   }
 }
 
-/// The validation text's loss at the end of an epoch.
+/// The validation text's loss after a step.
 public struct ValidationPoint: Equatable, Sendable {
   public var step: Int
+  /// Epochs completed.
   public var epoch: Int
   /// Nats per token.
   public var loss: Double
@@ -46,10 +47,35 @@ public struct ValidationPoint: Equatable, Sendable {
   }
 }
 
+/// Sums over the steps of a point that is not complete: a run that stops within it goes on with it.
+public struct PartialPoint: Equatable, Sendable {
+  public var steps = 0
+  public var loss = 0.0
+  public var gradientNorm = 0.0
+  public var tokens = 0
+  public var seconds = 0.0
+
+  public init() {}
+
+  var numbers: [Double] { [Double(steps), loss, gradientNorm, Double(tokens), seconds] }
+
+  init?(numbers: [Double]) {
+    guard numbers.count == 5, let steps = Int(exactly: numbers[0]), let tokens = Int(exactly: numbers[3]) else {
+      return nil
+    }
+    self.steps = steps
+    loss = numbers[1]
+    gradientNorm = numbers[2]
+    self.tokens = tokens
+    seconds = numbers[4]
+  }
+}
+
 /// How a run has gone: one dataset a column, one row a point.
 public struct Curves: Equatable, Sendable {
   public var training: [TrainingPoint] = []
   public var validation: [ValidationPoint] = []
+  public var partial = PartialPoint()
 
   static let kind = "curves"
   static let formatVersion = 1
@@ -84,6 +110,7 @@ public struct Curves: Equatable, Sendable {
     try column(training, "training/learningRate", \.learningRate)
     try column(training, "training/gradientNorm", \.gradientNorm)
     try column(training, "training/tokensPerSecond", \.tokensPerSecond)
+    try writer.write(partial.numbers, at: "\(group)/training/partial")
     try column(validation, "validation/step", \.step)
     try column(validation, "validation/epoch", \.epoch)
     try column(validation, "validation/loss", \.loss)
@@ -113,6 +140,11 @@ public struct Curves: Equatable, Sendable {
         perplexity: perplexities[$0], learningRate: rates[$0], gradientNorm: norms[$0],
         tokensPerSecond: speeds[$0])
     }
+    let place = "\(group)/training/partial"
+    guard let partial = PartialPoint(numbers: try reader.array(of: Double.self, at: place)) else {
+      throw CheckpointError.malformed(path: place, problem: "expected steps, loss, norm, tokens and seconds")
+    }
+    self.partial = partial
     let validationSteps = try column("validation/step", Int64.self)
     let count = validationSteps.count
     let validationEpochs = try column("validation/epoch", Int64.self, count: count)

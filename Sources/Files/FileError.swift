@@ -50,6 +50,9 @@ public struct FileError: Error, CustomStringConvertible, Equatable {
 @discardableResult
 func checked<Result: SignedInteger>(_ operation: String, _ path: String, _ call: () -> Result) throws -> Result {
   while true {
+    if let code = FaultPlan.failure(of: operation, on: path) {
+      throw FileError(operation: operation, path: path, code: code)
+    }
     let result = call()
     if result != -1 { return result }
     let code = errno

@@ -62,7 +62,9 @@ public final class OutputFile {
   private func writeThrough(_ bytes: UnsafeRawBufferPointer) throws {
     var rest = bytes
     while !rest.isEmpty {
-      let written = try checked("write", path) { Glibc.write(descriptor, rest.baseAddress, rest.count) }
+      let written = try checked("write", path) {
+        Glibc.write(descriptor, rest.baseAddress, FaultPlan.allowance(of: rest.count, on: path))
+      }
       rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
     }
   }

@@ -30,9 +30,13 @@ public final class Interruption: Sendable {
     }
   }
 
-  /// `timeLimit` in seconds from now; 0: none, but what Slurm says of the job.
-  init(timeLimit: Double) {
-    let limit = timeLimit > 0 ? timeLimit : Self.slurmSecondsLeft().map { max(1, $0 - Self.margin) }
+  /// `timeLimit` in seconds from now; 0: none, but what Slurm says of the job. One rank that watches the clock is enough.
+  init(timeLimit: Double, watchesClock: Bool = true) {
+    guard watchesClock else {
+      deadline = nil
+      return
+    }
+    let limit = timeLimit > 0 ? timeLimit : SlurmJob.secondsLeft().map { max(1, $0 - Self.margin) }
     deadline = limit.map { ContinuousClock.now + .seconds($0) }
   }
 
@@ -50,12 +54,4 @@ public final class Interruption: Sendable {
 
   /// Seconds before a Slurm job's end by which it is asked to stop: for a step and a checkpoint.
   private static let margin = 120.0
-
-  /// What Slurm's environment says of the job's end. Newer versions give it as seconds since 1970.
-  private static func slurmSecondsLeft() -> Double? {
-    guard let text = ProcessInfo.processInfo.environment["SLURM_JOB_END_TIME"], let end = Double(text) else {
-      return nil
-    }
-    return end - Date().timeIntervalSince1970
-  }
 }

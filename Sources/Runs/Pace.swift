@@ -7,8 +7,9 @@ import Training
 struct Pace {
   private let clock = ContinuousClock()
   private var begun: ContinuousClock.Instant?
-  private var point = Average()
-  private var epoch = Average()
+  /// Of the training curve's next point; a run that goes on goes on with it.
+  var point = PartialPoint()
+  private var epoch = PartialPoint()
   private var last: StepReport?
   private var timedSteps = 0
   private(set) var trainingSeconds = 0.0
@@ -17,22 +18,6 @@ struct Pace {
   /// Whether enough steps have been timed to guess from.
   var isKnown: Bool { timedSteps >= 3 }
   private(set) var tokensPerSecond = 0.0
-
-  private struct Average {
-    var steps = 0
-    var loss = 0.0
-    var gradientNorm = 0.0
-    var tokens = 0
-    var seconds = 0.0
-
-    mutating func add(_ report: StepReport, tokens: Int, seconds: Double) {
-      steps += 1
-      loss += report.loss
-      gradientNorm += report.gradientNorm
-      self.tokens += tokens
-      self.seconds += seconds
-    }
-  }
 
   mutating func stepBegins() { begun = clock.now }
 
@@ -62,12 +47,22 @@ struct Pace {
         step: last.step, epoch: last.epoch, tokens: last.tokens, loss: loss, perplexity: exp(loss),
         learningRate: last.learningRate, gradientNorm: point.gradientNorm / Double(point.steps),
         tokensPerSecond: Double(point.tokens) / point.seconds))
-    point = Average()
+    point = PartialPoint()
   }
 
   /// Mean loss, speed and time of the epoch's steps made here.
   mutating func epochEnds() -> (loss: Double, tokensPerSecond: Double, seconds: Double) {
-    defer { epoch = Average() }
+    defer { epoch = PartialPoint() }
     return (epoch.loss / Double(max(epoch.steps, 1)), Double(epoch.tokens) / epoch.seconds, epoch.seconds)
+  }
+}
+
+extension PartialPoint {
+  fileprivate mutating func add(_ report: StepReport, tokens: Int, seconds: Double) {
+    steps += 1
+    loss += report.loss
+    gradientNorm += report.gradientNorm
+    self.tokens += tokens
+    self.seconds += seconds
   }
 }

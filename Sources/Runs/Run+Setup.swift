@@ -24,7 +24,9 @@ extension Run {
           directory, "expected the tokens that rank 0 reads, \(fingerprint), found \(corpus.manifest.fingerprint)",
           remedy: "copy the folder from rank 0's host to this one")
       }
-      _ = try SavedModel.promptTokens(configuration.generation.prompt, Tokenizer(vocabulary: corpus.vocabulary))
+      for prompt in configuration.generation.prompts {
+        _ = try SavedModel.promptTokens(prompt, Tokenizer(vocabulary: corpus.vocabulary))
+      }
       try requireValidation(corpus)
     }
     return corpus
@@ -82,7 +84,7 @@ extension Run {
   func memoryEstimate(vocabularySize: Int) -> MemoryEstimate {
     MemoryEstimate(
       configuration, vocabularySize: vocabularySize,
-      lanes: group.ownLanes(of: configuration.training.batchSize).count)
+      lanes: group.ownLanes(of: configuration.training.batchSize).count, isFirst: group.isFirst)
   }
 
   func evaluator(

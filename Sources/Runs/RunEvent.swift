@@ -14,7 +14,10 @@ public enum RunEvent: Sendable {
   case step(StepSummary)
   case evaluating(done: Int, total: Int)
   case epoch(EpochSummary)
-  case saved(path: String)
+  /// An evaluation of the validation text within an epoch.
+  case validation(step: Int, loss: Double, perplexity: Double, isBest: Bool)
+  /// A checkpoint is safe: training stood still for `stalledSeconds`, and the file was there `seconds` later.
+  case saved(path: String, step: Int, stalledSeconds: Double, seconds: Double)
   case test(loss: Double, perplexity: Double, bitsPerToken: Double)
   case sample(Sample)
   case finished(FinishSummary)
@@ -72,6 +75,14 @@ public enum RunEvent: Sendable {
     public let seconds: Double
   }
 
+  /// How many checkpoints were saved since the program was started, how many had to wait for the one before, and how many
+  /// could not be saved.
+  public struct SaveCounts: Encodable, Equatable, Sendable {
+    public var saved = 0
+    public var delayed = 0
+    public var failed = 0
+  }
+
   public struct FinishSummary: Encodable, Equatable, Sendable {
     /// False when the run had been finished before.
     public let trained: Bool
@@ -93,12 +104,14 @@ public enum RunEvent: Sendable {
     public let testPerplexity: Double?
     /// Spent on steps since the program was started.
     public let trainingSeconds: Double
+    public let saves: SaveCounts
   }
 }
 
 extension RunEvent: Encodable {
   private enum Key: String, CodingKey {
-    case event, configuration, phase, done, total, path, message, step, epoch, loss, perplexity, bitsPerToken
+    case event, configuration, phase, done, total, path, message, step, epoch, loss, perplexity, bitsPerToken, isBest
+    case stalledSeconds, seconds
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -136,9 +149,18 @@ extension RunEvent: Encodable {
     case .epoch(let summary):
       try container.encode("epoch", forKey: .event)
       try summary.encode(to: encoder)
-    case .saved(let path):
+    case .validation(let step, let loss, let perplexity, let isBest):
+      try container.encode("validation", forKey: .event)
+      try container.encode(step, forKey: .step)
+      try container.encode(loss, forKey: .loss)
+      try container.encode(perplexity, forKey: .perplexity)
+      try container.encode(isBest, forKey: .isBest)
+    case .saved(let path, let step, let stalledSeconds, let seconds):
       try container.encode("saved", forKey: .event)
       try container.encode(path, forKey: .path)
+      try container.encode(step, forKey: .step)
+      try container.encode(stalledSeconds, forKey: .stalledSeconds)
+      try container.encode(seconds, forKey: .seconds)
     case .test(let loss, let perplexity, let bitsPerToken):
       try container.encode("test", forKey: .event)
       try container.encode(loss, forKey: .loss)

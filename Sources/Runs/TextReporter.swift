@@ -48,6 +48,11 @@ public final class TextReporter: Reporter {
     case .epoch(let epoch):
       work = nil
       line(Self.text(epoch))
+    case .validation(let step, let loss, let perplexity, let isBest):
+      work = nil
+      line(
+        "step \(step)  validation loss \(Self.number(loss)), perplexity \(Self.number(perplexity))\(isBest ? "  best" : "")"
+      )
     case .saved: break
     case .test(let loss, let perplexity, let bits):
       line(

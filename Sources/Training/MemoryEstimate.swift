@@ -3,14 +3,14 @@ import Model
 /// Memory a rank needs to train, from shapes alone, to refuse a model that cannot fit before anything is
 /// allocated: an overcommitting system would promise it and then kill a process.
 public struct MemoryEstimate: Equatable, Sendable {
-  /// Parameters, gradients, what the optimizer remembers, their file, packed weights: the same on every rank.
+  /// Parameters, gradients, what the optimizer remembers, packed weights; on the first rank also what saving takes.
   public let modelBytes: Int
   /// Activations of a rank's lanes.
   public let activationBytes: Int
 
   public var bytes: Int { modelBytes + activationBytes }
 
-  public init(_ configuration: RunConfiguration, vocabularySize: Int, lanes: Int) {
+  public init(_ configuration: RunConfiguration, vocabularySize: Int, lanes: Int, isFirst: Bool) {
     // In Double: shapes that overflow an Int are just what this is to catch.
     let model = configuration.model
     let cell = model.cell
@@ -25,9 +25,10 @@ public struct MemoryEstimate: Equatable, Sendable {
     }
     let tables = vocabulary * (embedding + (model.tiedWeights ? 0 : Double(model.outputSize)))
     let slots = Double(Optimizer.slotNames(configuration.optimizer.kind).count)
-    // Parameters, gradients and slots; the file being built when they are saved; weights packed by the plans of
-    // training (twice) and of two evaluations.
-    let floats = (2 + slots) * (recurrent + tables) + (1 + slots) * (recurrent + tables) + 4 * recurrent
+    // Parameters, gradients and slots; the copy of them that is being saved and the file built from it, on the first
+    // rank; weights packed by the plans of training (twice) and of two evaluations.
+    let copies = isFirst ? 2 * (1 + slots) : 0
+    let floats = (2 + slots + copies) * (recurrent + tables) + 4 * recurrent
     let rows = Double(lanes) * Double(configuration.training.sequenceLength)
     modelBytes = Self.whole(4 * floats)
     activationBytes = Self.whole(4 * (rows * perRow + 64 * vocabulary))

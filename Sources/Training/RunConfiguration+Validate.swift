@@ -15,7 +15,7 @@ extension RunConfiguration {
 
   /// Keys that take any text.
   static let textKeys: Set = [
-    "name", "corpus.prepared", "corpus.cache", "corpus.vocabulary", "generation.prompt", "output.directory",
+    "name", "corpus.prepared", "corpus.cache", "corpus.vocabulary", "output.directory",
   ]
 
   /// Throws a `ConfigurationError` for the first value that cannot be.
@@ -90,10 +90,30 @@ extension RunConfiguration {
     try atLeast("output.curveSteps", output.curveSteps, 1)
     try atLeast("output.keep", output.keep, 0)
     try atLeast("output.reportSeconds", output.reportSeconds, 0)
+    try atLeast("output.diskBudget", output.diskBudget, 0)
+    try checkIntervals()
     do {
       try corpus.validate()
     } catch let error as CorpusError {
       throw ConfigurationError(key: error.place, problem: "\(error)")
+    }
+  }
+
+  private func checkIntervals() throws {
+    for (key, intervals) in [
+      ("evaluate", coordinator.evaluate), ("generate", coordinator.generate), ("checkpoint", coordinator.checkpoint),
+    ] {
+      try check(
+        "coordinator.\(key)", intervals.map(\.description), intervals.allSatisfy { $0.isPositive },
+        "intervals of more than nothing")
+    }
+    let evaluatesEpochs = coordinator.evaluate.contains { if case .epochs = $0 { true } else { false } }
+    for (key, isUsed) in [
+      ("training.patience", training.patience > 0), ("schedule.kind", schedule.kind == .plateau),
+    ] {
+      try check(
+        "coordinator.evaluate", coordinator.evaluate.map(\.description), evaluatesEpochs || !isUsed,
+        "one in epochs, as in [1 epoch], since \(key) looks at validation at their end")
     }
   }
 

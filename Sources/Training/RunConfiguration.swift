@@ -15,6 +15,7 @@ public struct RunConfiguration: Codable, Equatable, Sendable {
   public var schedule = ScheduleConfiguration()
   public var evaluation = EvaluationConfiguration()
   public var generation = GenerationConfiguration()
+  public var coordinator = CoordinatorConfiguration()
   public var output = OutputConfiguration()
 
   public init() {}
@@ -115,12 +116,24 @@ public struct EvaluationConfiguration: Codable, Equatable, Sendable {
 }
 
 public struct GenerationConfiguration: Codable, Equatable, Sendable {
-  /// What samples begin with; empty: the beginning of a line.
-  public var prompt = ""
+  /// What samples begin with; an empty one: the beginning of a line.
+  public var prompts = [""]
   /// Tokens of a sample.
   public var length = 200
-  /// One sample each at the end of a run; 0 takes the most probable token, 1 draws as the model says.
+  /// One sample each of every prompt; 0 takes the most probable token, 1 draws as the model says.
   public var temperatures = [0.5, 0.8, 1.0]
+
+  public init() {}
+}
+
+/// What happens while a run trains, and when. A list of intervals means: whenever one of them is over; an empty one: never.
+public struct CoordinatorConfiguration: Codable, Equatable, Sendable {
+  /// Evaluations of the validation text. Those at the end of epochs count for patience and plateau, all for the best.
+  public var evaluate = [Interval.epochs(1)]
+  /// Samples, beside those at the end of the run.
+  public var generate: [Interval] = []
+  /// Checkpoints, beside those at the beginning, at the end, when the run is stopped, and when validation was best.
+  public var checkpoint = [Interval.epochs(1), .seconds(600)]
 
   public init() {}
 }
@@ -134,6 +147,8 @@ public struct OutputConfiguration: Codable, Equatable, Sendable {
   public var curveSteps = 1
   /// Checkpoints kept beside the best one: the last so many; 0: all.
   public var keep = 2
+  /// Gigabytes (10^9 bytes) that checkpoints may take: the oldest go, but never the newest or the best; 0: no limit.
+  public var diskBudget = 0.0
 
   public init() {}
 }

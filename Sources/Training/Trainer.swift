@@ -165,10 +165,10 @@ public final class Trainer<Source: TokenSource> {
 
   /// One step: a window on every lane (several with accumulation), the exchange, one update.
   ///
-  /// If any rank requests a stop, the report says so on all. A step whose loss or gradient is not a number is skipped:
+  /// `notes` are a few numbers of each rank, as many on all; their sums come back in the report. A step whose loss or gradient is not a number is skipped:
   /// parameters and lane states stay as they were, on every rank alike, and the report says so; too many in a row throw
   /// `TrainingError.diverged`.
-  public func step(stopRequested: Bool = false) throws -> StepReport {
+  public func step(notes: [Double] = []) throws -> StepReport {
     precondition(progress.finished == nil && !epochIsComplete)
     for index in losses.indices { losses[index] = 0 }
     for (before, block) in zip(statesBefore, blocks) { before.copy(from: block.state) }
@@ -182,9 +182,9 @@ public final class Trainer<Source: TokenSource> {
       try exchange()
     }
     // Each lane's loss comes from one rank and zero from the others: the sum below is in lane order everywhere.
-    let shared = try group.sum(losses + [stopRequested ? 1 : 0])
-    let loss = shared.dropLast().reduce(0, +) / Double(tokensPerStep)
-    let report = try update(loss: loss, stopRequested: (shared.last ?? 0) > 0)
+    let shared = try group.sum(losses + notes)
+    let loss = shared.prefix(losses.count).reduce(0, +) / Double(tokensPerStep)
+    let report = try update(loss: loss, notes: Array(shared.dropFirst(losses.count)))
     let every = configuration.training.checksumSteps
     if every > 0, progress.step % every == 0 { try compareReplicas() }
     return report
@@ -214,7 +214,7 @@ public final class Trainer<Source: TokenSource> {
     try group.finish()
   }
 
-  private func update(loss: Double, stopRequested: Bool) throws -> StepReport {
+  private func update(loss: Double, notes: [Double]) throws -> StepReport {
     let training = configuration.training
     // The buffer holds the sum over all tokens of the global batch.
     let parts =
@@ -241,7 +241,7 @@ public final class Trainer<Source: TokenSource> {
     recordFinish()
     return StepReport(
       step: progress.step, epoch: progress.epoch + 1, tokens: progress.tokens, loss: loss,
-      gradientNorm: gradientNorm, learningRate: rate, isSkipped: isSkipped, stopRequested: stopRequested)
+      gradientNorm: gradientNorm, learningRate: rate, isSkipped: isSkipped, notes: notes)
   }
 
   private func skip(because what: String) throws {
@@ -278,9 +278,12 @@ public final class Trainer<Source: TokenSource> {
     progress.epoch += 1
     progress.stepInEpoch = 0
     for block in blocks { block.state.clear() }
-    if let validationLoss { progress.observe(validationLoss: validationLoss, configuration: configuration) }
+    if let validationLoss { progress.closeEpoch(validationLoss: validationLoss, schedule: configuration.schedule) }
     recordFinish()
   }
+
+  /// Takes note of a validation loss (nats per token) in the middle of an epoch: it may be the best so far.
+  public func observe(validationLoss: Double) { progress.observe(validationLoss: validationLoss) }
 
   private func recordFinish() {
     let training = configuration.training

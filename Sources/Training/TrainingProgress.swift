@@ -14,7 +14,7 @@ public struct TrainingProgress: Codable, Equatable, Sendable {
   public var bestLoss: Double?
   public var bestEpoch = 0
   public var bestStep = 0
-  /// Epochs since validation last improved.
+  /// Epochs with a validation at their end since it last improved.
   public var epochsSinceBest = 0
   /// Epochs since validation last improved or the rate was last reduced.
   public var plateauEpochs = 0
@@ -31,22 +31,24 @@ public struct TrainingProgress: Codable, Equatable, Sendable {
 
   public init() {}
 
-  /// Takes note of the validation loss at the end of an epoch.
-  mutating func observe(validationLoss: Double, configuration: RunConfiguration) {
+  /// Takes note of a validation loss: it may be the best so far.
+  mutating func observe(validationLoss: Double) {
+    guard validationLoss < bestLoss ?? .infinity else { return }
+    bestLoss = validationLoss
+    bestEpoch = epoch
+    bestStep = step
+    plateauEpochs = 0
+    epochsSinceBest = 0
+  }
+
+  /// Takes note of the validation loss at the end of an epoch, which also counts for patience and plateau.
+  mutating func closeEpoch(validationLoss: Double, schedule: ScheduleConfiguration) {
     plateauEpochs += 1
     epochsSinceBest += 1
-    if validationLoss < bestLoss ?? .infinity {
-      bestLoss = validationLoss
-      bestEpoch = epoch
-      bestStep = step
-      plateauEpochs = 0
-      epochsSinceBest = 0
-    }
-    let schedule = configuration.schedule
-    if schedule.kind == .plateau, plateauEpochs > schedule.patience {
-      reductions += 1
-      plateauEpochs = 0
-    }
+    observe(validationLoss: validationLoss)
+    guard schedule.kind == .plateau, plateauEpochs > schedule.patience else { return }
+    reductions += 1
+    plateauEpochs = 0
   }
 }
 
@@ -65,6 +67,6 @@ public struct StepReport: Equatable, Sendable {
   public let learningRate: Double
   /// Whether the update was left out, because loss or gradient was not a number.
   public let isSkipped: Bool
-  /// Whether some rank wants the run to stop.
-  public let stopRequested: Bool
+  /// Sums over all ranks of what each noted.
+  public let notes: [Double]
 }

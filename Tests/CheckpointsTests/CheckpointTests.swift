@@ -39,13 +39,20 @@ import Training
         step: $0, epoch: 1, tokens: $0 * 10, loss: 1 / Double($0), perplexity: 2, learningRate: 0.1,
         gradientNorm: 0.5, tokensPerSecond: 100)
     }
+    curves.partial.steps = 2
+    curves.partial.loss = 1.0 / 3
     curves.validation = [ValidationPoint(step: 3, epoch: 1, loss: 0.7, perplexity: 2.01)]
     var results = RunResults()
     results.testLoss = 0.9
-    results.samples = [Sample(step: 3, temperature: 0.5, prompt: "a", text: "b\nc \u{1F642}")]
+    results.add([
+      Sample(step: 3, temperature: 0.5, seed: .max, stream: 1, prompt: "a", text: "b\nc \u{1F642}")
+    ])
+    var corpus = CorpusIdentity()
+    corpus.fingerprint = "abc"
+    corpus.trainingTokens = 1 << 40
     let floats = 2 * RecurrentState.floatsPerLane(configuration.model)
     return Checkpoint(
-      configuration: configuration, progress: progress, vocabulary: vocabulary, corpusFingerprint: "abc",
+      configuration: configuration, progress: progress, vocabulary: vocabulary, corpus: corpus,
       parameters: parameters, optimizerSlots: slots, laneStates: (0..<floats).map { Float($0) * 0.1 },
       curves: curves, results: results,
       provenance: Provenance(program: "0", oneDNN: "2", instructionSet: "x", threads: 1, ranks: 2))
@@ -62,7 +69,7 @@ import Training
     #expect(read.vocabulary == written.vocabulary)
     #expect(read.results == written.results)
     #expect(read.provenance == written.provenance)
-    #expect(read.corpusFingerprint == "abc")
+    #expect(read.corpus == written.corpus)
     #expect(try read.readCurves() == written.curves)
     #expect(try read.readLaneStates() == written.laneStates)
     let parameters = try Parameters(read.parameterLayout)

@@ -38,7 +38,7 @@ import Testing
       text, "corpus.text=latin1.txt", "corpus.tokenizer=characters", in: folder, saying: "latin1.txt", "byte", "UTF-8")
     try expectRefused(text, "corpus.text=nowhere.txt", in: folder, saying: "nowhere.txt", "check the path")
     try expectRefused(text, "corpus.prepared=nowhere", in: folder, saying: "nowhere")
-    try expectRefused("generation.prompt=the xylophone", in: folder, saying: "the prompt", "xylophone")
+    try expectRefused("generation.prompts=[the xylophone]", in: folder, saying: "the prompt", "xylophone")
     try expectRefused(
       "corpus.split=[1, 0, 0]", "training.patience=2", in: folder, saying: "training.patience needs a validation text")
   }

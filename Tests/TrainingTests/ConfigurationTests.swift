@@ -55,7 +55,8 @@ import Training
     configuration.corpus.text = ["x y.txt", "Käse: 1"]
     configuration.seed = .max
     configuration.optimizer.learningRate = 1.0 / 3
-    configuration.generation.prompt = "yes"
+    configuration.generation.prompts = ["yes", "a: b"]
+    configuration.coordinator.checkpoint = [.steps(500), .epochs(1), .seconds(90), .seconds(7200), .seconds(0.5)]
     configuration.generation.temperatures = [0, 0.1, 1e-7]
     let yaml = try ConfigurationReader.yaml(of: configuration)
     #expect(try ConfigurationReader.read(yaml: yaml) == configuration)
@@ -117,9 +118,31 @@ import Training
   }
 
   @Test func flagsTakeAnyText() throws {
-    #expect(try read(nil, ["generation.prompt=ROMEO: # so"]).generation.prompt == "ROMEO: # so")
-    #expect(try read(nil, ["generation.prompt='a b'"]).generation.prompt == "a b")
+    #expect(try read(nil, ["output.directory=ROMEO: # so"]).output.directory == "ROMEO: # so")
+    #expect(try read(nil, ["output.directory='a b'"]).output.directory == "a b")
     #expect(try read(nil, ["name=7"]).name == "7")
+  }
+
+  @Test(arguments: [
+    ("500 steps", Interval.steps(500)), ("1 step", .steps(1)), ("2 epochs", .epochs(2)), ("90 seconds", .seconds(90)),
+    ("0.5 seconds", .seconds(0.5)), ("10 minutes", .seconds(600)), ("1 hour", .seconds(3600)),
+  ])
+  func intervalsReadBack(text: String, interval: Interval) {
+    #expect(Interval(text) == interval)
+    #expect(interval.description == text)
+  }
+
+  @Test(arguments: ["", "5", "steps", "5 parsecs", "1.5 epochs", "5  of steps", "nan seconds"])
+  func otherTextsAreNoIntervals(text: String) {
+    #expect(Interval(text) == nil)
+    #expect(problem(nil, ["coordinator.checkpoint=['\(text)']"]).contains("500 steps, 2 epochs, 10 minutes"))
+  }
+
+  @Test func plateausNeedEvaluationsOfEpochs() {
+    #expect(
+      problem(nil, ["schedule.kind=plateau", "coordinator.evaluate=[100 steps]"])
+        .contains("expected one in epochs, as in [1 epoch]"))
+    #expect(problem(nil, ["coordinator.generate=[0 steps]"]).contains("intervals of more than nothing"))
   }
 
   @Test func twoSourcesOrNoneAreRefused() {

@@ -1,0 +1,147 @@
+import Checkpoints
+import Corpus
+import Foundation
+import Kernels
+import Model
+import Training
+
+/// Saving, and going on from what was saved.
+extension RunLoop {
+  /// Starts afresh, or from the newest checkpoint. Rank 0 alone reads the file; the others are told where the run
+  /// stands, and tensors are broadcast.
+  func beginOrResume(_ policy: ResumePolicy) throws {
+    let file = try group.onFirst { try findCheckpoint(policy) } ?? nil
+    var laneStates: [Float] = []
+    _ = try group.onFirst {
+      guard let file else { return }
+      try file.readParameters(into: trainer.parameters)
+      for slot in trainer.optimizer.slots {
+        try file.readOptimizer(slot: slot.name, into: slot.buffer, layout: trainer.parameters.layout)
+      }
+      curves = try file.readCurves()
+      laneStates = try file.readLaneStates()
+    }
+    let position = try file.map { try JSONEncoder().encode(Position(progress: $0.progress, results: $0.results)) }
+    let shared = try group.share(position.map { Array($0) } ?? [])
+    guard !shared.isEmpty else {
+      try trainer.begin()
+      try save()
+      return try finishSaving()
+    }
+    let states = try group.share(laneStates.withUnsafeBytes { Array($0) })
+    let found = try JSONDecoder().decode(Position.self, from: Data(shared))
+    results = found.results
+    pace.point = curves.partial
+    try trainer.restore(found.progress, laneStates: states.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) })
+    // More epochs than it was finished with: there is more to train, and then to test and to sample.
+    if trainer.progress.finished == nil { results.reopen() }
+    guard let file else { return }
+    reporter.report(.resumed(path: file.path, step: file.progress.step, epoch: file.progress.epoch))
+    let provenance = Provenance.current(ranks: group.count)
+    if file.provenance != provenance {
+      reporter.report(
+        .warning(
+          "the run was made with \(file.provenance), and goes on with \(provenance): the last bits may differ from "
+            + "those of a run without a break"))
+    }
+  }
+
+  private struct Position: Codable {
+    let progress: TrainingProgress
+    let results: RunResults
+  }
+
+  private func findCheckpoint(_ policy: ResumePolicy) throws -> CheckpointFile? {
+    if try policy == .never && !store.isEmpty() { throw RunError.folderIsNotEmpty(store.directory) }
+    let file = try store.newest { [reporter] path, error in
+      reporter.report(.warning("passed over a checkpoint that cannot be read: \(error)"))
+    }
+    guard let file else { return nil }
+    for (key, value) in RunConfiguration.fixedSettings {
+      let (before, now) = (value(file.configuration), value(configuration))
+      if before != now {
+        throw CheckpointError.otherRun(directory: store.directory, key: key, before: before, now: now)
+      }
+    }
+    guard file.corpus.fingerprint == corpus.identity.fingerprint else {
+      throw CheckpointError.otherRun(
+        directory: store.directory, key: "a corpus of", before: "\(file.corpus)", now: "\(corpus.identity)")
+    }
+    return file
+  }
+
+  /// Copies the state of the run and lets it be saved; all ranks take part.
+  func save() throws {
+    try trainer.checkParameters()
+    let laneStates = try trainer.gatherLaneStates()
+    curves.partial = pace.point
+    try group.together {
+      try saver?.save(
+        Checkpoint(
+          configuration: configuration, progress: trainer.progress, vocabulary: corpus.vocabulary,
+          corpus: corpus.identity, parameters: trainer.parameters, optimizerSlots: trainer.optimizer.slots,
+          laneStates: laneStates, curves: curves, results: results,
+          provenance: Provenance.current(ranks: group.count)))
+    }
+    reportSaves()
+  }
+
+  /// Waits until the newest checkpoint is safe; an error if it is not. All ranks take part.
+  func finishSaving() throws {
+    _ = try group.onFirst {
+      saver?.finish()
+      let newest = saver?.outcomes() ?? []
+      if let error = newest.last?.error { throw error }
+      newest.forEach(report)
+    }
+  }
+
+  /// Tells how the saves went that have ended since.
+  func reportSaves() { saver?.outcomes().forEach(report) }
+
+  private func report(_ outcome: CheckpointSaver.Outcome) {
+    if outcome.hadToWait {
+      saves.delayed += 1
+      reporter.report(
+        .warning(
+          "training waited \(String(format: "%.1f", outcome.stalledSeconds)) s to save step \(outcome.step), since the "
+            + "save before was still being written (\(saves.delayed) so far): save less often (coordinator.checkpoint), or "
+            + "to a faster disk"))
+    }
+    if let error = outcome.error {
+      saves.failed += 1
+      reporter.report(
+        .warning(
+          "the checkpoint of step \(outcome.step) could not be saved: \(error); training goes on, and those before it "
+            + "are as they were"))
+      return
+    }
+    saves.saved += 1
+    if let problem = outcome.problem { reporter.report(.warning("after saving step \(outcome.step): \(problem)")) }
+    reporter.report(
+      .saved(
+        path: outcome.path, step: outcome.step, stalledSeconds: outcome.stalledSeconds, seconds: outcome.seconds))
+  }
+}
+
+extension Provenance {
+  /// Of this process, among so many ranks.
+  static func current(ranks: Int) -> Provenance {
+    Provenance(
+      program: programVersion, oneDNN: OneDNN.version, instructionSet: OneDNN.instructionSet, threads: OneDNN.threads,
+      ranks: ranks)
+  }
+}
+
+extension PreparedCorpus {
+  /// What a checkpoint remembers of it.
+  var identity: CorpusIdentity {
+    var identity = CorpusIdentity()
+    identity.fingerprint = manifest.fingerprint
+    identity.trainingTokens = manifest.parts.train.tokens
+    identity.validationTokens = manifest.parts.validation.tokens
+    identity.testTokens = manifest.parts.test.tokens
+    identity.vocabularySize = vocabulary.count
+    return identity
+  }
+}

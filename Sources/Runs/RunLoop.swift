@@ -1,0 +1,220 @@
+import Checkpoints
+import Corpus
+import Foundation
+import Model
+import Training
+
+/// The loop of a run: the first rank's coordinator decides, all ranks obey.
+final class RunLoop {
+  let configuration: RunConfiguration
+  let group: any RankGroup
+  let reporter: any Reporter
+  let corpus: PreparedCorpus
+  let trainer: Trainer<TokenReader>
+  let store: CheckpointStore
+  /// On the first rank.
+  let saver: CheckpointSaver?
+
+  private let interruption: Interruption
+  private let validation: Evaluator<TokenReader>?
+  private let test: Evaluator<TokenReader>?
+  private let clock = ContinuousClock()
+  private let begun: ContinuousClock.Instant
+
+  var curves = Curves()
+  var results = RunResults()
+  var pace = Pace()
+  var saves = RunEvent.SaveCounts()
+  private var stopReason: String?
+
+  init(
+    _ configuration: RunConfiguration, group: any RankGroup, reporter: any Reporter, interruption: Interruption,
+    corpus: PreparedCorpus, trainer: Trainer<TokenReader>, validation: Evaluator<TokenReader>?,
+    test: Evaluator<TokenReader>?
+  ) {
+    self.configuration = configuration
+    self.group = group
+    self.reporter = reporter
+    self.interruption = interruption
+    self.corpus = corpus
+    self.trainer = trainer
+    self.validation = validation
+    self.test = test
+    store = CheckpointStore("\(configuration.output.directory)/\(configuration.name)")
+    saver = group.isFirst ? CheckpointSaver(store, configuration.output) : nil
+    begun = clock.now
+  }
+
+  /// From where the run stands to its end, or until it is stopped.
+  func run() throws -> RunOutcome {
+    let wasFinished = trainer.progress.finished != nil
+    if results.isComplete {
+      reporter.report(.finished(summary(trained: false)))
+      return .finished
+    }
+    var coordinator = Coordinator(
+      configuration.coordinator, hasValidation: validation != nil, at: moment, evaluated: curves.validation.last?.step,
+      generated: results.samples.last?.step, saved: trainer.progress.step)
+    while true {
+      switch try agree({ coordinator.next(at: moment) }) {
+      case .train: try step()
+      case .finishEpoch(let evaluates): try finishEpoch(evaluates: evaluates)
+      case .evaluate: try evaluate()
+      case .generate: try generate()
+      case .checkpoint: try save()
+      case .finish:
+        try finish()
+        reporter.report(.finished(summary(trained: !wasFinished)))
+        return .finished
+      case .stop(let reason):
+        try finishSaving()
+        reporter.report(
+          .interrupted(
+            reason: reason, step: trainer.progress.step, checkpoint: store.path(step: trainer.progress.step)))
+        return .interrupted
+      }
+    }
+  }
+
+  /// What the first rank decides, on every rank. Nothing is said for `train`, which is nearly always.
+  private func agree(_ decide: () -> Directive) throws -> Directive {
+    let own = group.isFirst ? decide() : .train
+    let said = try group.share(own == .train ? [] : Array(JSONEncoder().encode(own)))
+    return said.isEmpty ? .train : try JSONDecoder().decode(Directive.self, from: Data(said))
+  }
+
+  private var moment: Coordinator.Moment {
+    let progress = trainer.progress
+    return Coordinator.Moment(
+      step: progress.step, epoch: progress.epoch, isBetweenEpochs: progress.stepInEpoch == 0,
+      epochIsComplete: trainer.epochIsComplete, isFinished: progress.finished != nil,
+      bestStep: progress.bestLoss == nil ? nil : progress.bestStep, seconds: (clock.now - begun) / .seconds(1),
+      stopReason: stopReason)
+  }
+
+  // MARK: - What is done
+
+  private func step() throws {
+    pace.stepBegins()
+    let report = try trainer.step(notes: [interruption.reason == nil ? 0 : 1])
+    if report.isSkipped {
+      reporter.report(
+        .warning(
+          "step \(report.step) was skipped: its loss or gradient is not a finite number (\(trainer.progress.skippedSteps) "
+            + "skipped so far; \(Trainer<TokenReader>.mostSkippedSteps) in a row end the run)"))
+    }
+    pace.stepEnds(report, every: configuration.output.curveSteps) { curves.training.append($0) }
+    let left = pace.isKnown ? Double(trainer.totalSteps - report.step) * pace.secondsPerStep : .nan
+    reporter.report(
+      .step(
+        RunEvent.StepSummary(
+          step: report.step, totalSteps: trainer.totalSteps, epoch: report.epoch,
+          epochs: configuration.training.epochs, tokens: report.tokens, loss: report.loss,
+          perplexity: exp(report.loss), learningRate: report.learningRate, gradientNorm: report.gradientNorm,
+          tokensPerSecond: pace.tokensPerSecond, secondsLeft: left)))
+    if report.notes[0] > 0 { stopReason = interruption.reason ?? "another rank was asked to" }
+    reportSaves()
+  }
+
+  private func finishEpoch(evaluates: Bool) throws {
+    try trainer.checkParameters()
+    let evaluation = evaluates ? try measure(validation) : nil
+    trainer.finishEpoch(validationLoss: evaluation?.loss)
+    let progress = trainer.progress
+    flushCurve()
+    if let evaluation { append(evaluation) }
+    let (trainingLoss, tokensPerSecond, seconds) = pace.epochEnds()
+    reporter.report(
+      .epoch(
+        RunEvent.EpochSummary(
+          epoch: progress.epoch, epochs: configuration.training.epochs, step: progress.step,
+          trainingLoss: trainingLoss, trainingPerplexity: exp(trainingLoss),
+          validationLoss: evaluation?.loss, validationPerplexity: evaluation?.perplexity,
+          isBest: evaluation != nil && progress.bestStep == progress.step,
+          tokensPerSecond: tokensPerSecond, seconds: seconds)))
+  }
+
+  private func evaluate() throws {
+    try trainer.checkParameters()
+    guard let evaluation = try measure(validation) else { return }
+    trainer.observe(validationLoss: evaluation.loss)
+    append(evaluation)
+    reporter.report(
+      .validation(
+        step: trainer.progress.step, loss: evaluation.loss, perplexity: evaluation.perplexity,
+        isBest: trainer.progress.bestStep == trainer.progress.step))
+  }
+
+  private func measure(_ evaluator: Evaluator<TokenReader>?) throws -> Evaluation? {
+    let evaluation = try evaluator?.evaluate { [reporter] in reporter.report(.evaluating(done: $0, total: $1)) }
+    if let evaluation, !evaluation.loss.isFinite {
+      throw TrainingError.diverged(step: trainer.progress.step, of: "the validation loss")
+    }
+    return evaluation
+  }
+
+  private func append(_ evaluation: Evaluation) {
+    curves.validation.append(
+      ValidationPoint(
+        step: trainer.progress.step, epoch: trainer.progress.epoch, loss: evaluation.loss,
+        perplexity: evaluation.perplexity))
+  }
+
+  private func flushCurve() { pace.flush { curves.training.append($0) } }
+
+  /// Test loss and samples, and the checkpoint that has them.
+  private func finish() throws {
+    flushCurve()
+    try trainer.checkParameters()
+    if let test, let evaluation = try measure(test) {
+      results.testLoss = evaluation.loss
+      reporter.report(
+        .test(loss: evaluation.loss, perplexity: evaluation.perplexity, bitsPerToken: evaluation.bitsPerToken))
+    }
+    try generate()
+    results.isComplete = true
+    try save()
+    try finishSaving()
+  }
+
+  /// One sample of every prompt and temperature; the ranks write some each.
+  private func generate() throws {
+    let settings = configuration.generation
+    let tasks = settings.prompts.flatMap { prompt in settings.temperatures.map { (prompt, $0) } }
+    let own = try group.together {
+      try stride(from: group.rank, to: tasks.count, by: group.count).map { stream in
+        var text: [UInt8] = []
+        let (prompt, temperature) = tasks[stream]
+        try SavedModel.generate(
+          configuration.model, Tokenizer(vocabulary: corpus.vocabulary), trainer.parameters, prompt: prompt,
+          length: settings.length, temperature: temperature, seed: configuration.seed, stream: stream
+        ) { text += $0 }
+        return Sample(
+          step: trainer.progress.step, temperature: temperature, seed: configuration.seed, stream: stream,
+          prompt: prompt, text: String(decoding: text, as: UTF8.self))
+      }
+    }
+    let all = try group.gather(Array(JSONEncoder().encode(own))).flatMap {
+      try JSONDecoder().decode([Sample].self, from: Data($0))
+    }
+    let samples = all.sorted { $0.stream < $1.stream }
+    results.add(samples)
+    for sample in samples { reporter.report(.sample(sample)) }
+  }
+
+  private func summary(trained: Bool) -> RunEvent.FinishSummary {
+    let progress = trainer.progress
+    let part = corpus.manifest.parts.validation
+    let last = curves.validation.last
+    return RunEvent.FinishSummary(
+      trained: trained, reason: progress.finished?.rawValue ?? "", checkpoint: store.path(step: progress.step),
+      epochs: progress.epoch, steps: progress.step, stepsPerEpoch: trainer.stepsPerEpoch, validationLoss: last?.loss,
+      validationPerplexity: last?.perplexity,
+      validationEpoch: last?.epoch,
+      sourcePerplexity: part.sourceNats.map { exp($0 / Double(part.tokens)) }, bestEpoch: progress.bestEpoch,
+      bestCheckpoint: progress.bestLoss != nil && progress.bestStep != progress.step
+        ? store.path(step: progress.bestStep) : nil,
+      testLoss: results.testLoss, testPerplexity: results.testLoss.map { exp($0) },
+      trainingSeconds: pace.trainingSeconds, saves: saves)
+  }
+}

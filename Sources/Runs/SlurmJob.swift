@@ -1,0 +1,44 @@
+import Foundation
+
+/// The Slurm job that this process is part of, if it is.
+enum SlurmJob {
+  /// Seconds until the job's time is over; nil outside a job, or where nobody says.
+  ///
+  /// Newer versions say when in the environment, as seconds since 1970; others are asked by `squeue`.
+  static func secondsLeft(environment: [String: String] = ProcessInfo.processInfo.environment) -> Double? {
+    if let end = environment["SLURM_JOB_END_TIME"].flatMap(Double.init) { return end - Date().timeIntervalSince1970 }
+    guard let job = environment["SLURM_JOB_ID"] ?? environment["SLURM_JOBID"] else { return nil }
+    return output(of: ["squeue", "--noheader", "--jobs", job, "--format", "%L"]).flatMap(seconds)
+  }
+
+  /// What squeue writes for time left: `days-hours:minutes:seconds`, the first parts left out where they are nothing, or a
+  /// word where there is no limit.
+  static func seconds(_ text: String) -> Double? {
+    let text = text.trimmingCharacters(in: .whitespacesAndNewlines)
+    let parts = text.split(separator: "-")
+    let clock = parts.last?.split(separator: ":").map { Double($0) } ?? []
+    guard (1...2).contains(parts.count), (1...3).contains(clock.count), !clock.contains(nil) else { return nil }
+    let seconds = clock.reduce(0) { $0 * 60 + ($1 ?? 0) }
+    guard parts.count == 2 else { return seconds }
+    return Double(parts[0]).map { $0 * 86_400 + seconds }
+  }
+
+  /// What a program writes, if it ends well within ten seconds.
+  private static func output(of command: [String]) -> String? {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = command
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    process.standardError = FileHandle.nullDevice
+    let ended = DispatchSemaphore(value: 0)
+    process.terminationHandler = { _ in ended.signal() }
+    guard (try? process.run()) != nil else { return nil }
+    guard ended.wait(timeout: .now() + 10) == .success else {
+      process.terminate()
+      return nil
+    }
+    guard process.terminationStatus == 0 else { return nil }
+    return String(decoding: pipe.fileHandleForReading.availableData, as: UTF8.self)
+  }
+}
