@@ -15,7 +15,7 @@ enum SlurmJob {
   /// word where there is no limit.
   static func seconds(_ text: String) -> Double? {
     let text = text.trimmingCharacters(in: .whitespacesAndNewlines)
-    let parts = text.split(separator: "-")
+    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
     let clock = parts.last?.split(separator: ":").map { Double($0) } ?? []
     guard (1...2).contains(parts.count), (1...3).contains(clock.count), !clock.contains(nil) else { return nil }
     let seconds = clock.reduce(0) { $0 * 60 + ($1 ?? 0) }

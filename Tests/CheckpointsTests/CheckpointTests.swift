@@ -119,6 +119,33 @@ import Training
     expectError("99") { _ = try CheckpointFile(folder.file("new.h5")) }
   }
 
+  @Test func everyDamageIsRefused() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("a.h5")
+    try checkpoint().save(to: path)
+    let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+    var random = SeededRandom(seed: 3)
+    // Each place of the file once at least, as far as 5,000 go; then random ones.
+    for flip in 0..<max(5000, bytes.count) {
+      var damaged = bytes
+      damaged[flip < bytes.count ? flip : .random(in: bytes.indices, using: &random)] ^= .random(
+        in: 1...255, using: &random)
+      try write(damaged, to: path)
+      #expect(throws: HDF5Error.self, "flip \(flip)") { try CheckpointFile(path) }
+    }
+    for cut in 0..<200 {
+      let length = cut < 100 ? bytes.count * cut / 100 : bytes.count - (cut - 99)
+      try write(Array(bytes.prefix(length)), to: path)
+      #expect(throws: HDF5Error.self, "\(length) bytes") { try CheckpointFile(path) }
+    }
+    try write(bytes, to: path)
+    #expect(throws: Never.self) { try CheckpointFile(path) }
+  }
+
+  private func write(_ bytes: [UInt8], to path: String) throws {
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+  }
+
   @Test func theNewestWholeOneIsFound() throws {
     let folder = try TemporaryFolder()
     let store = CheckpointStore(folder.file("run"))
@@ -179,6 +206,14 @@ import Training
     #expect(try store.steps() == [0, 5, 12, 100])
     try store.prune(keep: 2, newest: 100, best: 5)
     #expect(try store.steps() == [5, 12, 100])
+    // A budget takes the oldest, but never the best or the newest.
+    for step in [5, 12, 50, 100] { _ = try store.save(checkpoint(step: step)) }
+    let size = try FileSystem.status(store.path(step: 5)).size
+    #expect(try store.prune(keep: 0, newest: 100, best: 5, budget: 3 * size + size / 2) == 3 * size)
+    #expect(try store.steps() == [5, 50, 100])
+    #expect(try store.prune(keep: 3, newest: 100, best: 5, budget: 10) == 2 * size)
+    #expect(try store.steps() == [5, 100])
+    _ = try store.save(checkpoint(step: 12))
     // A later one that was passed over neither counts nor goes.
     try store.prune(keep: 1, newest: 12, best: nil)
     #expect(try store.steps() == [12, 100])

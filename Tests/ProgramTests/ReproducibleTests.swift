@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import TestSupport
 import Testing
@@ -20,10 +21,19 @@ import Testing
     let one = try folder.numbers(of: "r1")
     for ranks in 2...4 { #expect(try folder.numbers(of: "r\(ranks)") == one, "\(ranks) ranks") }
 
-    // Begun on 4, stopped, gone on with on 1, stopped, ended on 3.
-    try run(folder, ranks: 4, set("name=moved", "training.maximumSteps=70"))
-    try run(folder, ranks: 1, set("name=moved", "training.maximumSteps=260"))
-    try run(folder, ranks: 3, set("name=moved"))
+    // Begun on 4, killed, gone on with on 1, stopped, ended on 3.
+    let checkpoints = set("name=moved", "coordinator.checkpoint=[10 steps]", "output.reportSeconds=0")
+    let job = try Job(
+      ranks: 4, ["run", try folder.writeSmallConfiguration()] + settings + checkpoints, in: folder)
+    let store = CheckpointStore(folder.file("checkpoints/moved"))
+    let deadline = ContinuousClock.now + .seconds(60)
+    while try (store.steps().last ?? 0) < 30, ContinuousClock.now < deadline { usleep(10_000) }
+    #expect(try job.kill(.allRanks, named: "moved"))
+    try job.waitUntilEnded(named: "moved")
+    let reached = try #require(try store.steps().last)
+    #expect((30..<200).contains(reached), "killed after step \(reached)")
+    try run(folder, ranks: 1, checkpoints + set("training.maximumSteps=260"))
+    try run(folder, ranks: 3, checkpoints)
     #expect(try folder.numbers(of: "moved") == one)
   }
 

@@ -1,6 +1,4 @@
-import Checkpoints
 import Foundation
-import Model
 import TestSupport
 import Testing
 
@@ -19,24 +17,6 @@ extension TemporaryFolder {
   func writeSmallConfiguration() throws -> String {
     try write("small.yaml", smallConfiguration)
     return "small.yaml"
-  }
-
-  /// All numbers of a run's newest checkpoint but those that depend on time, for comparing bits: parameters, lane states,
-  /// what the optimizer remembers (that of Adam), curves.
-  func numbers(of run: String) throws -> [[Double]] {
-    let file = try #require(CheckpointStore(self.file("checkpoints/\(run)")).newest { _, _ in })
-    let parameters = try Parameters(file.parameterLayout)
-    try file.readParameters(into: parameters)
-    var numbers = [parameters.buffer.values.map(Double.init), try file.readLaneStates().map(Double.init)]
-    for slot in ["firstMoment", "secondMoment"] {
-      try file.readOptimizer(slot: slot, into: parameters.buffer, layout: parameters.layout)
-      numbers.append(parameters.buffer.values.map(Double.init))
-    }
-    let curves = try file.readCurves()
-    numbers.append(
-      curves.training.flatMap { [Double($0.step), Double($0.tokens), $0.loss, $0.gradientNorm, $0.learningRate] })
-    numbers.append(curves.validation.flatMap { [Double($0.step), $0.loss] })
-    return numbers
   }
 }
 

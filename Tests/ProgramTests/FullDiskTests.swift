@@ -1,0 +1,56 @@
+import Files
+import Foundation
+import TestSupport
+import Testing
+
+/// A run on a small file system that is truly full: it says so, keeps what it has, and ends as if nothing had been when
+/// there is room again.
+@Suite struct FullDiskTests {
+  /// Mounts need a name space of their own: that of root, or one in which this user is root.
+  private static let unshare = ["unshare", "--mount"] + (geteuid() == 0 ? [] : ["--map-root-user"])
+
+  @Test func aFullFileSystemLosesNothing() throws {
+    let folder = try TemporaryFolder()
+    let configuration = folder.file(try folder.writeSmallConfiguration())
+    let settings = set(
+      "output.keep=0", "coordinator.checkpoint=[20 steps]", "output.reportSeconds=0",
+      "corpus.cache=\(folder.file("corpora"))")
+    let whole = try Programs.lockstep("train", configuration, "--set", "name=whole", in: folder.path)
+    #expect(whole.status == 0, "\(whole.error)")
+
+    // Room for some of the checkpoints; then for all. What was saved is taken out of the name space between the two.
+    try FileSystem.createDirectory(folder.file("mount"))
+    try FileSystem.createDirectory(folder.file("kept"))
+    try folder.write(
+      "full.sh",
+      """
+      set -eu
+      mount -t tmpfs -o size=1m tmpfs mount
+      status=0
+      "$@" || status=$?
+      echo "status $status"
+      cp -r mount/small kept/full
+      mount -o remount,size=100m mount
+      exec "$@"
+      """)
+    let outcome = try Programs.run(
+      "env",
+      Self.unshare + ["sh", "full.sh", "\(Programs.folder)/lockstep", "train", configuration] + settings
+        + set("output.directory=mount"), in: folder.path, environment: ["OMP_NUM_THREADS": "1"])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.output.contains("could not be saved") && outcome.output.contains("No space left on device"))
+    #expect(outcome.output.contains("training goes on"))
+    #expect(
+      outcome.output.contains("status 1") && outcome.error.contains("No space left on device"), "\(outcome.error)")
+    #expect(outcome.output.contains("resuming from mount/small/step-"), "\(outcome.output)")
+
+    let kept = try FileSystem.list(folder.file("kept/full")).filter { $0.hasPrefix("step-") }
+    #expect(kept.count > 2 && kept.allSatisfy { $0.hasSuffix(".h5") }, "\(kept)")
+    for name in kept {
+      let evaluation = try Programs.lockstep("generate", "kept/full/\(name)", "--length", "3", in: folder.path)
+      #expect(evaluation.status == 0, "\(name): \(evaluation.error)")
+    }
+    func end(_ outcome: Outcome) -> String? { outcome.lines.last { $0.hasPrefix("validation perplexity") } }
+    #expect(end(whole) != nil && end(outcome) == end(whole))
+  }
+}

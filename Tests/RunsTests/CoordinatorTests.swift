@@ -1,0 +1,146 @@
+import Testing
+import Training
+
+@testable import Runs
+
+/// What happens between two steps, decided without ranks, clocks or files.
+@Suite struct CoordinatorTests {
+  /// A run of `stepsPerEpoch` steps an epoch that obeys a coordinator, a second a step, and keeps a diary.
+  private struct Simulation {
+    var schedule = CoordinatorConfiguration()
+    var stepsPerEpoch = 4
+    var epochs = 2
+    var hasValidation = true
+    var secondsPerStep = 1.0
+    /// Steps whose evaluation is the best so far.
+    var best: Set<Int> = []
+    /// Someone asks for a stop during this step.
+    var stopAfter: Int?
+    var moment = Coordinator.Moment()
+
+    /// What was done, `train` apart, each with its step; ends with the run, or at a stop.
+    mutating func diary(evaluated: Int? = nil, generated: Int? = nil, saved: Int? = 0) -> [String] {
+      var coordinator = Coordinator(
+        schedule, hasValidation: hasValidation, at: moment, evaluated: evaluated, generated: generated, saved: saved)
+      var diary: [String] = []
+      for _ in 0..<1000 {
+        let directive = coordinator.next(at: moment)
+        switch directive {
+        case .train:
+          moment.step += 1
+          moment.seconds += secondsPerStep
+          moment.isBetweenEpochs = false
+          moment.epochIsComplete = moment.step == (moment.epoch + 1) * stepsPerEpoch
+          if moment.step == stopAfter { moment.stopReason = "asked" }
+          continue
+        case .finishEpoch(let evaluates):
+          moment.epoch += 1
+          moment.epochIsComplete = false
+          moment.isBetweenEpochs = true
+          moment.isFinished = moment.epoch == epochs
+          diary.append(evaluates ? "\(moment.step) epoch+" : "\(moment.step) epoch")
+          if evaluates, best.contains(moment.step) { moment.bestStep = moment.step }
+        case .evaluate:
+          diary.append("\(moment.step) evaluate")
+          if best.contains(moment.step) { moment.bestStep = moment.step }
+        case .generate: diary.append("\(moment.step) generate")
+        case .checkpoint: diary.append("\(moment.step) checkpoint")
+        case .finish: return diary + ["\(moment.step) finish"]
+        case .stop: return diary + ["\(moment.step) stop"]
+        }
+      }
+      return diary + ["no end"]
+    }
+  }
+
+  private func simulation(
+    evaluate: [Interval] = [], generate: [Interval] = [], checkpoint: [Interval] = []
+  ) -> Simulation {
+    var simulation = Simulation()
+    simulation.schedule.evaluate = evaluate
+    simulation.schedule.generate = generate
+    simulation.schedule.checkpoint = checkpoint
+    return simulation
+  }
+
+  @Test func epochsAreEvaluatedAndSavedUnlessToldOtherwise() {
+    var simulation = Simulation()
+    #expect(simulation.diary() == ["4 epoch+", "4 checkpoint", "8 epoch+", "8 checkpoint", "8 finish"])
+  }
+
+  @Test func nothingIsDoneThatNobodyAskedFor() {
+    var simulation = simulation()
+    #expect(simulation.diary() == ["4 epoch", "8 epoch", "8 finish"])
+  }
+
+  @Test func stepsEpochsAndTimes() {
+    var simulation = simulation(evaluate: [.steps(3)], generate: [.epochs(2)], checkpoint: [.seconds(5)])
+    #expect(
+      simulation.diary() == [
+        "3 evaluate", "4 epoch", "5 checkpoint", "6 evaluate", "8 epoch", "8 generate", "8 finish",
+      ])
+  }
+
+  @Test func whatFallsTogetherIsDoneOnceAndInOrder() {
+    var simulation = simulation(
+      evaluate: [.steps(2), .epochs(1), .seconds(4)], generate: [.steps(4)], checkpoint: [.steps(4), .epochs(1)])
+    #expect(
+      simulation.diary() == [
+        "2 evaluate", "4 epoch+", "4 generate", "4 checkpoint", "6 evaluate", "8 epoch+", "8 generate", "8 checkpoint",
+        "8 finish",
+      ])
+  }
+
+  @Test func theBestIsSavedAtOnce() {
+    var simulation = simulation(evaluate: [.steps(3)])
+    simulation.best = [3]
+    #expect(
+      simulation.diary() == ["3 evaluate", "3 checkpoint", "4 epoch", "6 evaluate", "8 epoch", "8 finish"])
+  }
+
+  @Test func aStopSavesFirst() {
+    var simulation = Simulation()
+    simulation.stopAfter = 3
+    #expect(simulation.diary() == ["3 checkpoint", "3 stop"])
+    simulation = Simulation()
+    simulation.stopAfter = 4
+    #expect(simulation.diary() == ["4 epoch+", "4 checkpoint", "4 stop"])
+    simulation = Simulation()
+    simulation.stopAfter = 8  // too late: the run is over
+    #expect(simulation.diary().last == "8 finish")
+  }
+
+  @Test func whatWasDoneBeforeABreakIsNotDoneAgain() {
+    var whole = simulation(evaluate: [.steps(2)], generate: [.steps(4)], checkpoint: [.steps(2)])
+    let diary = whole.diary()
+    for stop in 1..<8 {
+      var first = simulation(evaluate: [.steps(2)], generate: [.steps(4)], checkpoint: [.steps(2)])
+      first.stopAfter = stop
+      let before = first.diary()
+      #expect(before.suffix(2).first?.hasSuffix("checkpoint") == true)
+      var second = first
+      second.stopAfter = nil
+      second.moment.stopReason = nil
+      second.moment.seconds = 0
+      let after = second.diary(
+        evaluated: stop.isMultiple(of: 2) ? stop : stop - 1, generated: stop >= 4 ? 4 : nil, saved: stop)
+      let both =
+        before.filter { $0 != "\(stop) stop" && (stop.isMultiple(of: 2) || $0 != "\(stop) checkpoint") } + after
+      #expect(both == diary, "stopped after \(stop)")
+    }
+  }
+
+  @Test func withoutAValidationTextThereAreNoEvaluations() {
+    var simulation = simulation(evaluate: [.steps(1), .epochs(1)])
+    simulation.hasValidation = false
+    #expect(simulation.diary() == ["4 epoch", "8 epoch", "8 finish"])
+  }
+
+  @Test func aRunThatIsOverOnlyEnds() {
+    var simulation = Simulation()
+    simulation.moment.step = 8
+    simulation.moment.epoch = 2
+    simulation.moment.isFinished = true
+    #expect(simulation.diary(evaluated: 8, saved: 8) == ["8 finish"])
+  }
+}
