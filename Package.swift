@@ -91,7 +91,7 @@ let package = Package(
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
     .executableTarget(name: "mpi-fixture", dependencies: ["Daemon"], path: "Tests/MPIFixture"),
     .testTarget(name: "MPITests", dependencies: ["TestSupport", "mpi-fixture"]),
-    .testTarget(name: "ProgramTests", dependencies: ["Checkpoints", "TestSupport"]),
+    .testTarget(name: "ProgramTests", dependencies: ["Checkpoints", "HDF5Files", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

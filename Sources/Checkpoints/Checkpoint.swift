@@ -250,26 +250,15 @@ public final class CheckpointFile {
     }
   }
 
-  /// What the file does not say, since it was written before there was such a key, is as in `defaults`.
   private static func decode<Value: Codable>(
     _ reader: HDF5Reader, _ place: String, _ path: String, over defaults: Value
   ) throws -> Value {
-    func malformed(_ problem: String) -> CheckpointError {
-      .malformed(path: "\(path), \(place)", problem: problem)
-    }
+    let text = try reader.text(at: place)
     do {
-      var data = Data(try reader.text(at: place).utf8)
-      let said = try JSONSerialization.jsonObject(with: data) as? [String: Any]
-      let defaults = try JSONSerialization.jsonObject(with: JSONEncoder().encode(defaults)) as? [String: Any]
-      guard let said, let defaults else { throw malformed("expected a JSON object") }
-      if !defaults.keys.allSatisfy({ said[$0] != nil }) {
-        data = try JSONSerialization.data(withJSONObject: defaults.merging(said) { $1 })
-      }
-      return try JSONDecoder().decode(Value.self, from: data)
-    } catch let error as DecodingError {
-      throw malformed("\(error)")
-    } catch let error as CocoaError {
-      throw malformed("expected JSON: \(error.localizedDescription)")
+      return try Checkpoints.decode(Data(text.utf8), over: defaults)
+    } catch {
+      throw CheckpointError.malformed(
+        path: "\(path), \(place)", problem: "expected JSON as it is written here: \(error)")
     }
   }
 
@@ -298,4 +287,16 @@ private func json(_ value: some Encodable) throws -> String {
   let encoder = JSONEncoder()
   encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
   return String(decoding: try encoder.encode(value), as: UTF8.self)
+}
+
+/// A value from JSON. Keys that it does not have, since it was written before there were such, are as in `defaults`.
+func decode<Value: Codable>(_ data: Data, over defaults: Value) throws -> Value {
+  let said = try JSONSerialization.jsonObject(with: data) as? [String: Any]
+  let known = try JSONSerialization.jsonObject(with: JSONEncoder().encode(defaults)) as? [String: Any]
+  // A number that is read and written again may lose a digit: only where something is missing.
+  guard let said, let known, !known.keys.allSatisfy({ said[$0] != nil }) else {
+    return try JSONDecoder().decode(Value.self, from: data)
+  }
+  return try JSONDecoder().decode(
+    Value.self, from: JSONSerialization.data(withJSONObject: known.merging(said) { $1 }))
 }

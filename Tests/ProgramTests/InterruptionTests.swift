@@ -39,4 +39,17 @@ import Testing
       in: folder.path, seconds: 60)
     #expect(outcome.status == 75 && outcome.output.contains("stopped (time limit)"), "\(outcome.error)")
   }
+
+  /// Inside a Slurm job that says nothing of its end in the environment, squeue is asked.
+  @Test func slurmSaysWhenTheJobEnds() throws {
+    let folder = try TemporaryFolder()
+    let script = try folder.write("bin/squeue", "#!/bin/sh\n[ \"$*\" = '--noheader --jobs 7 --format %L' ] && echo 2:01\n")
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script)
+    let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
+    let outcome = try Programs.run(
+      "\(Programs.folder)/lockstep",
+      ["train", try folder.writeSmallConfiguration()] + settings + set("training.epochs=100000"), in: folder.path,
+      seconds: 60, environment: ["SLURM_JOB_ID": "7", "PATH": "\(folder.file("bin")):\(path)", "OMP_NUM_THREADS": "1"])
+    #expect(outcome.status == 75 && outcome.output.contains("stopped (time limit)"), "\(outcome.error)")
+  }
 }
