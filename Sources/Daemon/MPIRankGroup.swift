@@ -7,6 +7,7 @@ public final class MPIRankGroup: RankGroup {
   private let communicator: Communicator
   private var pending: [Box] = []
   public let host: String
+  public private(set) var waitedSeconds = 0.0
 
   /// A request on the heap: an array cannot hold what is not copyable.
   private final class Box {
@@ -31,7 +32,7 @@ public final class MPIRankGroup: RankGroup {
   }
 
   public func finish() throws {
-    for box in pending { try box.request.wait() }
+    try timed { for box in pending { try box.request.wait() } }
     pending.removeAll(keepingCapacity: true)
   }
 
@@ -40,21 +41,30 @@ public final class MPIRankGroup: RankGroup {
 
   public func sum(_ values: [Double]) throws -> [Double] {
     var values = values
-    try values.withUnsafeMutableBufferPointer { try communicator.sum($0) }
+    try timed { try values.withUnsafeMutableBufferPointer { try communicator.sum($0) } }
     return values
   }
 
-  public func gather(_ bytes: [UInt8]) throws -> [[UInt8]] { try communicator.gather(bytes) }
+  public func gather(_ bytes: [UInt8]) throws -> [[UInt8]] { try timed { try communicator.gather(bytes) } }
 
   public func send(_ values: UnsafeMutableBufferPointer<Float>, to rank: Int) throws {
-    try communicator.send(values, to: rank)
+    try timed { try communicator.send(values, to: rank) }
   }
 
   public func receive(_ values: UnsafeMutableBufferPointer<Float>, from rank: Int) throws {
-    try communicator.receive(values, from: rank)
+    try timed { try communicator.receive(values, from: rank) }
   }
 
-  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws { try communicator.broadcast(bytes) }
+  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws {
+    try timed { try communicator.broadcast(bytes) }
+  }
+
+  private func timed<Value>(_ call: () throws -> Value) rethrows -> Value {
+    let clock = ContinuousClock()
+    let begin = clock.now
+    defer { waitedSeconds += (clock.now - begin) / .seconds(1) }
+    return try call()
+  }
 
   // A rank that waits inside an MPI call burns its core.
   public func waitForAll() throws {

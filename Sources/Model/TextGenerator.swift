@@ -5,6 +5,9 @@ public final class TextGenerator {
   private let model: LanguageModel
   private let state: RecurrentState
   private let logits: FloatBuffer
+  private var position = 0
+  /// Drawn and not read yet.
+  private var last: Int32?
 
   /// Throws `KernelError`.
   public init(_ configuration: ModelConfiguration, vocabularySize: Int, parameters: Parameters) throws {
@@ -15,21 +18,22 @@ public final class TextGenerator {
     logits = try FloatBuffer(vocabularySize)
   }
 
-  /// Feeds `prompt` (at least one token) from zero state, then draws `length` tokens, each handed to
-  /// `body` as it comes; `excluding` is a token never to be drawn.
-  public func generate(
-    prompt: [Int32], length: Int, sampler: Sampler, stream: Int = 0, excluding: Int32? = nil,
-    _ body: (Int32) throws -> Void
-  ) throws {
+  /// Feeds `prompt` (at least one token) from zero state.
+  public func begin(prompt: [Int32]) throws {
     precondition(!prompt.isEmpty, "a prompt has at least one token")
     state.clear()
+    position = 0
+    last = nil
     for token in prompt { try read(token) }
-    for position in 0..<length {
-      let token = sampler.draw(
-        from: UnsafeBufferPointer(logits.values), position: position, stream: stream, excluding: excluding)
-      try body(token)
-      if position + 1 < length { try read(token) }
-    }
+  }
+
+  /// Draws the next token; `excluding` is one never to be drawn.
+  public func next(_ sampler: Sampler, excluding: Int32? = nil) throws -> Int32 {
+    if let last { try read(last) }
+    let token = sampler.draw(from: UnsafeBufferPointer(logits.values), position: position, excluding: excluding)
+    position += 1
+    last = token
+    return token
   }
 
   private func read(_ token: Int32) throws {

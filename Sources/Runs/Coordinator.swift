@@ -11,6 +11,12 @@ enum Directive: Codable, Equatable {
   /// Write samples.
   case generate
   case checkpoint
+  /// Do what somebody has asked for: an evaluation or a checkpoint.
+  case answer(RunRequest)
+  /// Write on the texts that somebody has asked for, these new ones among them.
+  case write([GenerationOrder], abandoned: [Int])
+  /// Wait, asleep, until something else is wanted.
+  case pause
   /// The run is over: test, sample, save.
   case finish
   /// Save and end, to be gone on with.
@@ -20,7 +26,8 @@ enum Directive: Codable, Equatable {
 /// Decides what comes next, on the first rank, which tells the others. A value that is given all it looks at: it knows
 /// no clock, no rank and no file.
 ///
-/// Asked again after each directive, it says `train` when nothing else is left to do before the next step.
+/// Asked again after each directive, it says `train` when nothing else is left to do before the next step. Requests in
+/// the moment are those not done yet: texts leave it with `write`, others with `answer`.
 struct Coordinator {
   /// Where a run stands between two steps.
   struct Moment: Equatable {
@@ -39,6 +46,13 @@ struct Coordinator {
     var seconds = 0.0
     /// Why the run should stop.
     var stopReason: String?
+    /// Asked for and not done yet, in order.
+    var requests: [RunRequest] = []
+    /// Texts that nobody waits for any more.
+    var abandoned: [Int] = []
+    /// Whether texts are being written.
+    var isWriting = false
+    var isPaused = false
   }
 
   /// When something was last done.
@@ -52,6 +66,8 @@ struct Coordinator {
   private var evaluation = Last()
   private var generation = Last()
   private var checkpoint = Last()
+  /// The step after which texts were last written on.
+  private var writing: Int?
 
   /// A run that begins or goes on at `moment`; the steps say when each thing was last done, nil for never.
   init(
@@ -65,8 +81,21 @@ struct Coordinator {
     checkpoint = Last(step: saved, seconds: moment.seconds)
   }
 
-  /// In this order: what belongs to the step just made, then the run's end, then a stop, then training.
+  /// In this order: what belongs to the step just made, a stop, what people have asked for, the run's end, then training.
   mutating func next(at moment: Moment) -> Directive {
+    if let directive = scheduled(at: moment) { return directive }
+    if let reason = moment.stopReason, !moment.isFinished { return .stop(reason: reason) }
+    switch moment.requests.first {
+    case .evaluate, .checkpoint: return .answer(moment.requests[0])
+    case .generate, nil: break
+    }
+    if let directive = texts(at: moment) { return directive }
+    if moment.isFinished { return .finish }
+    return moment.isPaused ? .pause : .train
+  }
+
+  /// What belongs to the step just made, each once.
+  private mutating func scheduled(at moment: Moment) -> Directive? {
     let now = Last(step: moment.step, seconds: moment.seconds)
     if moment.epochIsComplete {
       // As it will be when the epoch is closed.
@@ -87,14 +116,22 @@ struct Coordinator {
     }
     // The best is kept, so it has to be there.
     let isBest = moment.bestStep == moment.step && moment.step > 0
-    let isUnsaved = checkpoint.step != moment.step
-    if isUnsaved, isBest || moment.stopReason != nil || isDue(schedule.checkpoint, checkpoint, moment) {
+    let isStopping = moment.stopReason != nil && !moment.isFinished
+    if checkpoint.step != moment.step, isBest || isStopping || isDue(schedule.checkpoint, checkpoint, moment) {
       checkpoint = now
       return .checkpoint
     }
-    if moment.isFinished { return .finish }
-    if let reason = moment.stopReason { return .stop(reason: reason) }
-    return .train
+    return nil
+  }
+
+  /// One slice of writing between two steps, so that training goes on meanwhile; more where there are no steps.
+  private mutating func texts(at moment: Moment) -> Directive? {
+    let orders = moment.requests.compactMap { if case .generate(let order) = $0 { order } else { nil } }
+    guard moment.isWriting || !orders.isEmpty else { return nil }
+    guard !orders.isEmpty || !moment.abandoned.isEmpty || moment.isPaused || moment.isFinished || writing != moment.step
+    else { return nil }
+    writing = moment.step
+    return .write(orders, abandoned: moment.abandoned)
   }
 
   private func isDue(_ intervals: [Interval], _ last: Last, _ moment: Moment) -> Bool {

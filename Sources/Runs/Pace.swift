@@ -13,6 +13,8 @@ struct Pace {
   private var last: StepReport?
   private var timedSteps = 0
   private(set) var trainingSeconds = 0.0
+  /// Of the last step.
+  private(set) var lastSeconds = 0.0
   /// Moving averages over about the last fifty steps.
   private(set) var secondsPerStep = 0.0
   /// Whether enough steps have been timed to guess from.
@@ -27,6 +29,7 @@ struct Pace {
     let seconds = (clock.now - begun) / .seconds(1)
     let tokens = report.tokens / report.step  // every step has as many
     trainingSeconds += seconds
+    lastSeconds = seconds
     // The first step, which warms everything up, counts only until there is a second.
     timedSteps += 1
     secondsPerStep += max(0.02, timedSteps < 3 ? 1 : 1 / Double(timedSteps - 1)) * (seconds - secondsPerStep)

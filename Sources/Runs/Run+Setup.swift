@@ -25,7 +25,7 @@ extension Run {
           remedy: "copy the folder from rank 0's host to this one")
       }
       for prompt in configuration.generation.prompts {
-        _ = try SavedModel.promptTokens(prompt, Tokenizer(vocabulary: corpus.vocabulary))
+        _ = try TextWriter.tokens(of: prompt, Tokenizer(vocabulary: corpus.vocabulary))
       }
       try requireValidation(corpus)
     }

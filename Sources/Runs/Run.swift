@@ -27,29 +27,36 @@ public final class Run {
   let group: any RankGroup
   let reporter: any Reporter
   let resume: ResumePolicy
+  private let control: (any RunControl)?
 
-  /// `reporter` is used on the first rank only.
+  /// `reporter` and `control` are used on the first rank only.
   public init(
-    _ configuration: RunConfiguration, group: any RankGroup, reporter: any Reporter, resume: ResumePolicy
+    _ configuration: RunConfiguration, group: any RankGroup, reporter: any Reporter, resume: ResumePolicy,
+    control: (any RunControl)? = nil
   ) {
     self.configuration = configuration
     self.group = group
     self.reporter = group.isFirst ? reporter : SilentReporter()
     self.resume = resume
+    self.control = group.isFirst ? control : nil
   }
 
   /// Trains, evaluates, saves and samples; returns when the run is finished or has been interrupted. An error of the
   /// world, a file or memory, is thrown on every rank.
   public func start() throws -> RunOutcome {
     let interruption = Interruption(timeLimit: configuration.training.timeLimit, watchesClock: group.isFirst)
+    control?.runDoes(.preparing)
     reporter.report(.configuration(try ConfigurationReader.yaml(of: configuration)))
     let corpus = try openCorpus()
     let trainer = try makeTrainer(corpus)
     let loop = RunLoop(
-      configuration, group: group, reporter: reporter, interruption: interruption, corpus: corpus, trainer: trainer,
-      validation: try evaluator(of: .validation, corpus, trainer), test: try evaluator(of: .test, corpus, trainer))
+      configuration, group: group, reporter: reporter, interruption: interruption, control: control,
+      corpus: corpus, trainer: trainer, validation: try evaluator(of: .validation, corpus, trainer),
+      test: try evaluator(of: .test, corpus, trainer))
     let lock = try group.onFirst { try loop.store.take() }
     defer { withExtendedLifetime(lock) {} }
+    let hosts = try group.gather(Array(group.host.utf8)).map { String(decoding: $0, as: UTF8.self) }
+    _ = try group.onFirst { try control?.runBegins(directory: loop.store.directory, hosts: hosts) }
     try loop.beginOrResume(resume)
     report(corpus, trainer)
     return try loop.run()

@@ -16,6 +16,8 @@ final class RunLoop {
   let saver: CheckpointSaver?
 
   private let interruption: Interruption
+  /// On the first rank, if somebody watches.
+  private let control: (any RunControl)?
   private let validation: Evaluator<TokenReader>?
   private let test: Evaluator<TokenReader>?
   private let clock = ContinuousClock()
@@ -25,17 +27,25 @@ final class RunLoop {
   var results = RunResults()
   var pace = Pace()
   var saves = RunEvent.SaveCounts()
+  /// Of another rank than the first.
   private var stopReason: String?
+  private var wishes = RunWishes()
+  private let desk: GenerationDesk
+  /// Of texts under way: when they were asked for, and for how long training has stood still for texts since.
+  private var writing: [Int: (begun: ContinuousClock.Instant, paused: Double, step: Int)] = [:]
+  private var ranks: RankPaces
 
   init(
     _ configuration: RunConfiguration, group: any RankGroup, reporter: any Reporter, interruption: Interruption,
-    corpus: PreparedCorpus, trainer: Trainer<TokenReader>, validation: Evaluator<TokenReader>?,
+    control: (any RunControl)?, corpus: PreparedCorpus, trainer: Trainer<TokenReader>,
+    validation: Evaluator<TokenReader>?,
     test: Evaluator<TokenReader>?
   ) {
     self.configuration = configuration
     self.group = group
     self.reporter = reporter
     self.interruption = interruption
+    self.control = control
     self.corpus = corpus
     self.trainer = trainer
     self.validation = validation
@@ -43,6 +53,9 @@ final class RunLoop {
     store = CheckpointStore("\(configuration.output.directory)/\(configuration.name)")
     saver = group.isFirst ? CheckpointSaver(store, configuration.output) : nil
     begun = clock.now
+    desk = GenerationDesk(
+      configuration.model, Tokenizer(vocabulary: corpus.vocabulary), trainer.parameters, group: group)
+    ranks = RankPaces(group)
   }
 
   /// From where the run stands to its end, or until it is stopped.
@@ -56,12 +69,20 @@ final class RunLoop {
       configuration.coordinator, hasValidation: validation != nil, at: moment, evaluated: curves.validation.last?.step,
       generated: results.samples.last?.step, saved: trainer.progress.step)
     while true {
-      switch try agree({ coordinator.next(at: moment) }) {
+      let directive = try agree {
+        listen()
+        return coordinator.next(at: moment)
+      }
+      control?.runDoes(directive.activity)
+      switch directive {
       case .train: try step()
       case .finishEpoch(let evaluates): try finishEpoch(evaluates: evaluates)
       case .evaluate: try evaluate()
       case .generate: try generate()
       case .checkpoint: try save()
+      case .answer(let request): try answer(request)
+      case .write(let orders, let abandoned): try write(orders, abandoned: abandoned)
+      case .pause: _ = try group.onFirst { control?.waitForWishes() }
       case .finish:
         try finish()
         reporter.report(.finished(summary(trained: !wasFinished)))
@@ -89,14 +110,24 @@ final class RunLoop {
       step: progress.step, epoch: progress.epoch, isBetweenEpochs: progress.stepInEpoch == 0,
       epochIsComplete: trainer.epochIsComplete, isFinished: progress.finished != nil,
       bestStep: progress.bestLoss == nil ? nil : progress.bestStep, seconds: (clock.now - begun) / .seconds(1),
-      stopReason: stopReason)
+      stopReason: interruption.reason ?? wishes.stopReason ?? stopReason, requests: wishes.requests,
+      abandoned: wishes.abandoned, isWriting: !desk.isEmpty, isPaused: wishes.isPaused)
+  }
+
+  /// Takes note of what is wanted; what was wanted and is not done stays.
+  private func listen() {
+    guard let new = control?.wishes() else { return }
+    wishes.requests += new.requests
+    wishes.abandoned += new.abandoned
+    wishes.isPaused = new.isPaused
+    wishes.stopReason = new.stopReason
   }
 
   // MARK: - What is done
 
   private func step() throws {
     pace.stepBegins()
-    let report = try trainer.step(notes: [interruption.reason == nil ? 0 : 1])
+    let report = try trainer.step(notes: [interruption.reason == nil ? 0 : 1] + ranks.notes)
     if report.isSkipped {
       reporter.report(
         .warning(
@@ -112,7 +143,10 @@ final class RunLoop {
           epochs: configuration.training.epochs, tokens: report.tokens, loss: report.loss,
           perplexity: exp(report.loss), learningRate: report.learningRate, gradientNorm: report.gradientNorm,
           tokensPerSecond: pace.tokensPerSecond, secondsLeft: left)))
-    if report.notes[0] > 0 { stopReason = interruption.reason ?? "another rank was asked to" }
+    if report.notes[0] > 0 { stopReason = "another rank was asked to" }
+    if let paces = ranks.stepEnds(seconds: pace.lastSeconds, notes: report.notes.dropFirst()) {
+      control?.ranksPace(paces)
+    }
     reportSaves()
   }
 
@@ -162,6 +196,53 @@ final class RunLoop {
 
   private func flushCurve() { pace.flush { curves.training.append($0) } }
 
+  /// Does what somebody has asked for, at once.
+  private func answer(_ request: RunRequest) throws {
+    wishes.requests.removeAll { $0 == request }
+    let begin = clock.now
+    switch request {
+    case .evaluate(let id, let part):
+      guard let evaluation = try (part == .validation ? validation : test)?.evaluate() else {
+        control?.answer(id, .failed("the corpus has no \(part.rawValue) part; expected one in corpus.\(part.rawValue)"))
+        return
+      }
+      control?.answer(
+        id, .evaluated(evaluation, step: trainer.progress.step, seconds: (clock.now - begin) / .seconds(1)))
+    case .checkpoint(let id):
+      try save()
+      try finishSaving()
+      control?.answer(id, .saved(step: trainer.progress.step, path: store.path(step: trainer.progress.step)))
+    case .generate: preconditionFailure("texts are written on, not answered at once")
+    }
+  }
+
+  /// Training stands still for so long at most for one slice of writing, between two steps.
+  private static var sliceSeconds: Double { 0.05 }
+
+  private func write(_ orders: [GenerationOrder], abandoned: [Int]) throws {
+    wishes.requests.removeAll { if case .generate(let order) = $0 { orders.contains(order) } else { false } }
+    wishes.abandoned.removeAll()
+    let begin = clock.now
+    for order in orders { writing[order.id] = (begin, 0, trainer.progress.step) }
+    for id in abandoned { writing[id] = nil }
+    let pieces = try desk.write(orders, abandoned: abandoned, seconds: Self.sliceSeconds)
+    let seconds = (clock.now - begin) / .seconds(1)
+    for id in writing.keys { writing[id]?.paused += seconds }
+    for piece in pieces {
+      guard let text = writing[piece.id] else { continue }
+      if !piece.text.isEmpty { control?.answer(piece.id, .text(piece.text)) }
+      if let error = piece.error { control?.answer(piece.id, .failed(error)) }
+      if piece.isComplete {
+        control?.answer(
+          piece.id,
+          .written(
+            step: text.step, tokens: piece.tokens, seconds: (clock.now - text.begun) / .seconds(1),
+            pausedSeconds: text.paused))
+      }
+      if piece.error != nil || piece.isComplete { writing[piece.id] = nil }
+    }
+  }
+
   /// Test loss and samples, and the checkpoint that has them.
   private func finish() throws {
     flushCurve()
@@ -183,15 +264,13 @@ final class RunLoop {
     let tasks = settings.prompts.flatMap { prompt in settings.temperatures.map { (prompt, $0) } }
     let own = try group.together {
       try stride(from: group.rank, to: tasks.count, by: group.count).map { stream in
-        var text: [UInt8] = []
         let (prompt, temperature) = tasks[stream]
-        try SavedModel.generate(
+        let writer = try TextWriter(
           configuration.model, Tokenizer(vocabulary: corpus.vocabulary), trainer.parameters, prompt: prompt,
-          length: settings.length, temperature: temperature, seed: configuration.seed, stream: stream
-        ) { text += $0 }
+          SamplingSettings(temperature: temperature, seed: configuration.seed, stream: stream))
         return Sample(
           step: trainer.progress.step, temperature: temperature, seed: configuration.seed, stream: stream,
-          prompt: prompt, text: String(decoding: text, as: UTF8.self))
+          prompt: prompt, text: try writer.write(settings.length))
       }
     }
     let all = try group.gather(Array(JSONEncoder().encode(own))).flatMap {
@@ -216,5 +295,19 @@ final class RunLoop {
         ? store.path(step: progress.bestStep) : nil,
       testLoss: results.testLoss, testPerplexity: results.testLoss.map { exp($0) },
       trainingSeconds: pace.trainingSeconds, saves: saves)
+  }
+}
+
+extension Directive {
+  fileprivate var activity: RunActivity {
+    switch self {
+    case .train: .training
+    case .finishEpoch, .evaluate, .answer(.evaluate): .evaluating
+    case .generate, .write, .answer(.generate): .generating
+    case .checkpoint, .answer(.checkpoint): .saving
+    case .pause: .paused
+    case .finish: .evaluating
+    case .stop: .stopping
+    }
   }
 }

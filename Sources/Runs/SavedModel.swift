@@ -53,48 +53,9 @@ public final class SavedModel {
 
   /// Writes `length` tokens after `prompt`, handing the bytes to `body` as they come.
   public func generate(
-    prompt: String, length: Int, temperature: Double, seed: UInt64, _ body: ([UInt8]) throws -> Void
+    prompt: String, length: Int, settings: SamplingSettings, _ body: ([UInt8]) throws -> Void
   ) throws {
-    try Self.generate(
-      configuration.model, tokenizer, parameters, prompt: prompt, length: length, temperature: temperature,
-      seed: seed, body)
-  }
-
-  static func generate(
-    _ model: ModelConfiguration, _ tokenizer: Tokenizer, _ parameters: Parameters, prompt: String,
-    length: Int, temperature: Double, seed: UInt64, stream: Int = 0, _ body: ([UInt8]) throws -> Void
-  ) throws {
-    let start = try promptTokens(prompt, tokenizer)
-    let generator = try TextGenerator(
-      model, vocabularySize: tokenizer.vocabulary.count, parameters: parameters)
-    var previous = prompt.isEmpty ? nil : start.last
-    try generator.generate(
-      prompt: start, length: length, sampler: Sampler(temperature: temperature, seed: seed), stream: stream,
-      excluding: tokenizer.vocabulary.kind == .words ? Vocabulary.unknown : nil
-    ) { token in
-      try body(tokenizer.piece(for: token, after: previous))
-      previous = token
-    }
-  }
-
-  /// What a model reads before it writes: the prompt, or the end of a line where there is none.
-  static func promptTokens(_ prompt: String, _ tokenizer: Tokenizer) throws -> [Int32] {
-    let vocabulary = tokenizer.vocabulary
-    guard !prompt.isEmpty else {
-      return [vocabulary.kind == .words ? Vocabulary.endOfLine : vocabulary.id(of: [UInt8(ascii: "\n")]) ?? 0]
-    }
-    let tokens = try tokenizer.encode(Array(prompt.utf8), source: "the prompt")
-    if vocabulary.kind == .words, tokens.contains(Vocabulary.unknown) {
-      let unknown = try prompt.split(whereSeparator: \.isWhitespace).first {
-        try tokenizer.encode(Array($0.utf8), source: "the prompt").contains(Vocabulary.unknown)
-      }
-      throw CorpusError(
-        "the prompt", "expected words of the model's vocabulary of \(vocabulary.count), found '\(unknown ?? "<unk>")'",
-        remedy: "use other words")
-    }
-    guard !tokens.isEmpty else {
-      throw CorpusError("the prompt", "expected words, found white space", remedy: "give some or leave it out")
-    }
-    return tokens
+    let writer = try TextWriter(configuration.model, tokenizer, parameters, prompt: prompt, settings)
+    for _ in 0..<length { try body(writer.next()) }
   }
 }

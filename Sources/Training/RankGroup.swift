@@ -16,6 +16,8 @@ public protocol RankGroup: GradientExchange {
   var count: Int { get }
   /// Name of the machine this rank runs on.
   var host: String { get }
+  /// Seconds spent in exchanges so far, waiting for others included.
+  var waitedSeconds: Double { get }
   /// Sums over all ranks, the same bits on each.
   func sum(_ values: [Double]) throws -> [Double]
   /// What every rank brought, in rank order, on every rank.
@@ -92,6 +94,7 @@ public final class SingleRank: RankGroup {
   public var rank: Int { 0 }
   public var count: Int { 1 }
   public var host: String { "this machine" }
+  public var waitedSeconds: Double { 0 }
   public func begin(_ values: UnsafeMutableBufferPointer<Float>) {}
   public func progress() {}
   public func finish() {}

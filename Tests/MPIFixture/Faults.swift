@@ -19,6 +19,7 @@ final class FaultyRanks: RankGroup {
   var rank: Int { group.rank }
   var count: Int { group.count }
   var host: String { group.host }
+  var waitedSeconds: Double { 0 }
 
   func begin(_ values: UnsafeMutableBufferPointer<Float>) throws {
     if rank == faultyRank, faultyExchanges.contains(exchanges) { values[values.count / 2] = .nan }

@@ -13,19 +13,23 @@ import Testing
   }
 
   @Test func theSameSeedDrawsTheSame() {
-    #expect(draws(Sampler(temperature: 1, seed: 1), count: 50) == draws(Sampler(temperature: 1, seed: 1), count: 50))
-    #expect(draws(Sampler(temperature: 1, seed: 1), count: 50) != draws(Sampler(temperature: 1, seed: 2), count: 50))
+    #expect(
+      draws(Sampler(SamplingSettings(temperature: 1, seed: 1)), count: 50)
+        == draws(Sampler(SamplingSettings(temperature: 1, seed: 1)), count: 50))
+    #expect(
+      draws(Sampler(SamplingSettings(temperature: 1, seed: 1)), count: 50)
+        != draws(Sampler(SamplingSettings(temperature: 1, seed: 2)), count: 50))
   }
 
   @Test func temperatureZeroTakesTheBest() {
-    #expect(Set(draws(Sampler(temperature: 0, seed: 1), count: 10)) == [2])
-    #expect(Set(draws(Sampler(temperature: 0, seed: 1), count: 10, excluding: 2)) == [1])
-    #expect(Set(draws(Sampler(temperature: 1e-3, seed: 1), count: 10)) == [2])
+    #expect(Set(draws(Sampler(SamplingSettings(temperature: 0, seed: 1)), count: 10)) == [2])
+    #expect(Set(draws(Sampler(SamplingSettings(temperature: 0, seed: 1)), count: 10, excluding: 2)) == [1])
+    #expect(Set(draws(Sampler(SamplingSettings(temperature: 1e-3, seed: 1)), count: 10)) == [2])
   }
 
   @Test func frequenciesAreThoseOfTheSoftmax() {
     let count = 40_000
-    let drawn = draws(Sampler(temperature: 1, seed: 9), count: count)
+    let drawn = draws(Sampler(SamplingSettings(temperature: 1, seed: 9)), count: count)
     let weights = logits.map { exp(Double($0)) }
     let total = weights.reduce(0, +)
     for token in logits.indices {
@@ -35,6 +39,20 @@ import Testing
   }
 
   @Test func whatIsExcludedIsNeverDrawn() {
-    #expect(!draws(Sampler(temperature: 5, seed: 3), count: 2000, excluding: 2).contains(2))
+    #expect(!draws(Sampler(SamplingSettings(temperature: 5, seed: 3)), count: 2000, excluding: 2).contains(2))
+  }
+
+  @Test func onlyTheMostProbableAreDrawn() {
+    func tokens(topK: Int = 0, topP: Double = 1) -> Set<Int32> {
+      Set(draws(Sampler(SamplingSettings(temperature: 1, topK: topK, topP: topP, seed: 4)), count: 3000))
+    }
+    #expect(tokens(topK: 1) == [2])
+    #expect(tokens(topK: 3) == [1, 2, 4])
+    #expect(tokens(topK: 99) == [0, 1, 2, 3, 4])
+    // Probabilities, by token: 0.08, 0.21, 0.57, 0.004, 0.13.
+    #expect(tokens(topP: 0.5) == [2])
+    #expect(tokens(topP: 0.6) == [1, 2])
+    #expect(tokens(topP: 0.9) == [1, 2, 4])
+    #expect(tokens(topK: 2, topP: 0.9) == [1, 2])
   }
 }

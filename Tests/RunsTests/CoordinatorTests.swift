@@ -1,3 +1,4 @@
+import Model
 import Testing
 import Training
 
@@ -16,6 +17,14 @@ import Training
     var best: Set<Int> = []
     /// Someone asks for a stop during this step.
     var stopAfter: Int?
+    /// What people ask for during a step.
+    var requests: [Int: [RunRequest]] = [:]
+    var pauseAfter: Int?
+    /// How often a pause is looked after before it ends.
+    var pauses = 3
+    /// Slices that a text takes, and those that are left of all.
+    var slicesPerText = 3
+    var slicesLeft = 0
     var moment = Coordinator.Moment()
 
     /// What was done, `train` apart, each with its step; ends with the run, or at a stop.
@@ -32,6 +41,8 @@ import Training
           moment.isBetweenEpochs = false
           moment.epochIsComplete = moment.step == (moment.epoch + 1) * stepsPerEpoch
           if moment.step == stopAfter { moment.stopReason = "asked" }
+          moment.requests += requests[moment.step] ?? []
+          if moment.step == pauseAfter { moment.isPaused = true }
           continue
         case .finishEpoch(let evaluates):
           moment.epoch += 1
@@ -45,6 +56,20 @@ import Training
           if best.contains(moment.step) { moment.bestStep = moment.step }
         case .generate: diary.append("\(moment.step) generate")
         case .checkpoint: diary.append("\(moment.step) checkpoint")
+        case .answer(let request):
+          moment.requests.removeAll { $0 == request }
+          diary.append("\(moment.step) answer")
+        case .write(let orders, let abandoned):
+          moment.requests.removeAll { if case .generate(let order) = $0 { orders.contains(order) } else { false } }
+          moment.abandoned = []
+          slicesLeft += orders.count * slicesPerText - 1
+          if !abandoned.isEmpty { slicesLeft = 0 }
+          moment.isWriting = slicesLeft > 0
+          diary.append("\(moment.step) write")
+        case .pause:
+          diary.append("\(moment.step) pause")
+          pauses -= 1
+          moment.isPaused = pauses > 0
         case .finish: return diary + ["\(moment.step) finish"]
         case .stop: return diary + ["\(moment.step) stop"]
         }
@@ -142,5 +167,67 @@ import Training
     simulation.moment.epoch = 2
     simulation.moment.isFinished = true
     #expect(simulation.diary(evaluated: 8, saved: 8) == ["8 finish"])
+  }
+
+  private func order(_ id: Int) -> RunRequest {
+    .generate(GenerationOrder(id: id, prompt: "", length: 9, settings: SamplingSettings(temperature: 1, seed: 1)))
+  }
+
+  @Test func requestsAreAnsweredBetweenSteps() {
+    var simulation = simulation()
+    simulation.requests = [2: [.evaluate(id: 1, part: .test), .checkpoint(id: 2)], 3: [.checkpoint(id: 3)]]
+    #expect(simulation.diary() == ["2 answer", "2 answer", "3 answer", "4 epoch", "8 epoch", "8 finish"])
+  }
+
+  @Test func textsAreWrittenASliceAStep() {
+    var simulation = simulation()
+    simulation.requests = [1: [order(1)], 2: [order(2)]]
+    #expect(
+      simulation.diary() == [
+        "1 write", "2 write", "3 write", "4 epoch", "4 write", "5 write", "6 write", "8 epoch", "8 finish",
+      ])
+  }
+
+  @Test func textsAreCompletedBeforeTheRunEnds() {
+    var simulation = simulation()
+    simulation.requests = [8: [order(1)]]
+    #expect(simulation.diary() == ["4 epoch", "8 epoch", "8 write", "8 write", "8 write", "8 finish"])
+  }
+
+  @Test func aStopDoesNotWaitForRequests() {
+    var simulation = simulation()
+    simulation.requests = [3: [order(1), .checkpoint(id: 2)]]
+    simulation.stopAfter = 3
+    #expect(simulation.diary() == ["3 checkpoint", "3 stop"])
+  }
+
+  @Test func aPausedRunStillAnswersAndWrites() {
+    var simulation = simulation()
+    simulation.pauseAfter = 2
+    simulation.requests = [2: [order(1), .evaluate(id: 2, part: .validation)]]
+    #expect(
+      simulation.diary() == [
+        "2 write", "2 answer", "2 write", "2 write", "2 pause", "2 pause", "2 pause", "4 epoch", "8 epoch", "8 finish",
+      ])
+  }
+
+  @Test func everythingAtOnceComesInOrder() {
+    var simulation = simulation(evaluate: [.steps(3)], generate: [.steps(3)], checkpoint: [.steps(3)])
+    simulation.requests = [3: [.checkpoint(id: 1), order(2), .evaluate(id: 3, part: .validation)]]
+    simulation.pauseAfter = 3
+    simulation.pauses = 1
+    simulation.stopAfter = 6
+    #expect(
+      simulation.diary() == [
+        "3 evaluate", "3 generate", "3 checkpoint", "3 answer", "3 write", "3 answer", "3 write", "3 write", "3 pause",
+        "4 epoch", "6 evaluate", "6 generate", "6 checkpoint", "6 stop",
+      ])
+  }
+
+  @Test func aRunThatIsOverIsNotStopped() {
+    var simulation = simulation()
+    simulation.requests = [8: [.evaluate(id: 1, part: .test)]]
+    simulation.stopAfter = 8
+    #expect(simulation.diary() == ["4 epoch", "8 epoch", "8 answer", "8 finish"])
   }
 }

@@ -183,6 +183,7 @@ import Training
     init(_ count: Int) { self.count = count }
     var rank: Int { 0 }
     var host: String { "here" }
+    var waitedSeconds: Double { 0 }
     func begin(_ values: UnsafeMutableBufferPointer<Float>) {}
     func progress() {}
     func finish() {}
