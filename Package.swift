@@ -34,7 +34,11 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
   ],
   targets: [
     // C libraries: a module map and a shim header each.
@@ -64,21 +68,37 @@ let package = Package(
       dependencies: ["Runs", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: library),
     .target(name: "MPI", dependencies: ["CMPI"], swiftSettings: library),
+    .target(name: "ControlAPI", dependencies: ["Files"], swiftSettings: library),
     .target(
-      name: "Daemon", dependencies: ["Runs", "Training", "MPI"], sources: ["MPIProgram.swift", "MPIRankGroup.swift"],
-      swiftSettings: library),
+      name: "ControlServer",
+      dependencies: [
+        "ControlAPI", "Files", .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+      ], resources: [.embedInCode("Page/index.html")], swiftSettings: library),
+    .target(
+      name: "ControlClient",
+      dependencies: [
+        "ControlAPI", "Files", .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+      ], swiftSettings: library),
+    .target(
+      name: "Daemon",
+      dependencies: [
+        "ControlServer", "ControlAPI", "Runs", "Checkpoints", "Training", "Model", "Kernels", "Files", "MPI",
+      ], swiftSettings: library),
 
     // The two programs.
     .executableTarget(
       name: "lockstepd",
-      dependencies: ["Daemon", "ProgramOptions"],
+      dependencies: ["Daemon", "ControlAPI", "ProgramOptions"],
       linkerSettings: staticSwift),
     .executableTarget(
       name: "lockstep",
-      dependencies: ["ProgramOptions"],
-      sources: [
-        "CorpusCommand.swift", "Evaluate.swift", "Generate.swift", "Lockstep.swift", "Output.swift", "Train.swift",
-      ],
+      dependencies: ["ProgramOptions", "ControlClient", "ControlAPI"],
       linkerSettings: staticSwift),
 
     .target(name: "TestSupport", dependencies: ["Checkpoints", "Model", "Files"], path: "Tests/TestSupport"),
@@ -91,6 +111,21 @@ let package = Package(
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
     .executableTarget(name: "mpi-fixture", dependencies: ["Daemon"], path: "Tests/MPIFixture"),
     .testTarget(name: "MPITests", dependencies: ["TestSupport", "mpi-fixture"]),
+    .testTarget(
+      name: "ControlServerTests",
+      dependencies: [
+        "ControlServer", "ControlAPI", "TestSupport", .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      exclude: [
+        "malformed_requests.py", "page_browser.py", "page_test.py", "page_tunnel.py", "schemathesis.sh",
+      ]),
+    .testTarget(
+      name: "ControlClientTests",
+      dependencies: [
+        "ControlClient", "ControlAPI", "TestSupport", .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
+      ]),
+    .testTarget(name: "DaemonTests", dependencies: ["Daemon", "ControlAPI", "Files", "TestSupport"]),
     .testTarget(name: "ProgramTests", dependencies: ["Checkpoints", "HDF5Files", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]

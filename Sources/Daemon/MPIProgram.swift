@@ -9,12 +9,11 @@ public enum MPIProgram {
   public static func run(_ name: String, _ body: (MPIRankGroup) throws -> Int32) -> Int32 {
     do {
       return try World.run {
-        let group = MPIRankGroup(try World.communicator())
-        let farewell = MPIRankGroup(try World.communicator())
+        let group = try MPIRankGroup()
         do {
           return try body(group)
         } catch {
-          if group.isIdle, allHaveEnded(farewell) {
+          if group.isIdle, group.allArrive(within: .seconds(2)) {
             if group.isFirst { Console.error("\(name): error: \(error)\n") }
             return 1
           }
@@ -25,15 +24,6 @@ public enum MPIProgram {
     } catch {
       Console.error("\(name): error: cannot start MPI: \(error)\n")
       return 1
-    }
-  }
-
-  /// Whether the other ranks come to their end within two seconds. If MPI itself fails here, they do not.
-  private static func allHaveEnded(_ farewell: MPIRankGroup) -> Bool {
-    do {
-      return try farewell.waitForAll(atMost: .seconds(2))
-    } catch {
-      return false
     }
   }
 }

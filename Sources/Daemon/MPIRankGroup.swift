@@ -5,6 +5,8 @@ import Training
 /// The ranks of an MPI job, as the training loop sees them.
 public final class MPIRankGroup: RankGroup {
   private let communicator: Communicator
+  /// For meeting after an error, when the other one may be in the middle of something.
+  private let farewell: Communicator
   private var pending: [Box] = []
   public let host: String
   public private(set) var waitedSeconds = 0.0
@@ -15,8 +17,10 @@ public final class MPIRankGroup: RankGroup {
     init(_ request: consuming Request) { self.request = request }
   }
 
-  public init(_ communicator: consuming Communicator) {
-    self.communicator = communicator
+  /// All ranks of the job. Throws `MPIError`.
+  public init() throws {
+    communicator = try World.communicator()
+    farewell = try World.communicator()
     host = World.host
   }
 
@@ -72,19 +76,23 @@ public final class MPIRankGroup: RankGroup {
     while !(try barrier.request.isDone()) { usleep(Self.pollMicroseconds) }
   }
 
-  /// Waits likewise, but gives up after a time; says whether all came. A rank that did not see the others has
-  /// only one thing left to do: end them.
-  func waitForAll(atMost time: Duration) throws -> Bool {
-    let barrier = Box(try communicator.startBarrier())
-    let deadline = ContinuousClock.now + time
-    while !(try barrier.request.isDone()) {
-      guard ContinuousClock.now < deadline else {
-        _ = Unmanaged.passRetained(barrier)  // under way for as long as the process is
-        return false
+  /// Whether the other ranks come to this same call in time. If not, or if MPI itself fails here, they are elsewhere: a
+  /// rank that did not see them has only one thing left to do, to end them.
+  func allArrive(within time: Duration) -> Bool {
+    do {
+      let barrier = Box(try farewell.startBarrier())
+      let deadline = ContinuousClock.now + time
+      while !(try barrier.request.isDone()) {
+        guard ContinuousClock.now < deadline else {
+          _ = Unmanaged.passRetained(barrier)  // under way for as long as the process is
+          return false
+        }
+        usleep(Self.pollMicroseconds)
       }
-      usleep(Self.pollMicroseconds)
+      return true
+    } catch {
+      return false
     }
-    return true
   }
 
   private static let pollMicroseconds: UInt32 = 5_000

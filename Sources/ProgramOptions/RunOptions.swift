@@ -39,8 +39,7 @@ public struct RunOptions: ParsableArguments {
 
   /// A reporter as the options say; `style` is used where they say nothing of progress.
   public func makeReporter(_ configuration: RunConfiguration, style: ProgressStyle) -> any Reporter {
-    if logFormat == .json { return JSONReporter() }
-    return TextReporter(style: progress ?? style, interval: .seconds(configuration.output.reportSeconds))
+    logFormat.makeReporter(style: progress ?? style, interval: .seconds(configuration.output.reportSeconds))
   }
 }
 

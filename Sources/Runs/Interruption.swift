@@ -40,15 +40,20 @@ public final class Interruption: Sendable {
     deadline = limit.map { ContinuousClock.now + .seconds($0) }
   }
 
+  /// The signal that has come; nil if none has.
+  public static var requested: String? {
+    switch signalled.load(ordering: .relaxed) {
+    case 0: nil
+    case SIGTERM: "signal TERM"
+    case SIGINT: "signal INT"
+    case SIGUSR1: "signal USR1"
+    case let number: "signal \(number)"
+    }
+  }
+
   /// Why the run should stop now; nil while it should not.
   var reason: String? {
-    switch Self.signalled.load(ordering: .relaxed) {
-    case 0: break
-    case SIGTERM: return "signal TERM"
-    case SIGINT: return "signal INT"
-    case SIGUSR1: return "signal USR1"
-    case let number: return "signal \(number)"
-    }
+    if let signal = Self.requested { return signal }
     return deadline.map { ContinuousClock.now >= $0 } == true ? "time limit" : nil
   }
 

@@ -20,12 +20,36 @@ public enum LogFormat: String, CaseIterable, Sendable {
   case text
   /// One JSON object a line, every step.
   case json
+
+  /// `style` and the time between progress lines are those of text.
+  public func makeReporter(style: ProgressStyle, interval: Duration) -> any Reporter {
+    switch self {
+    case .text: TextReporter(style: style, interval: interval)
+    case .json: JSONReporter()
+    }
+  }
 }
 
 /// Says nothing: every rank but the first.
 public final class SilentReporter: Reporter {
   public init() {}
   public func report(_ event: RunEvent) {}
+}
+
+/// Tells two.
+public final class ReporterPair: Reporter {
+  private let first: any Reporter
+  private let second: any Reporter
+
+  public init(_ first: any Reporter, _ second: any Reporter) {
+    self.first = first
+    self.second = second
+  }
+
+  public func report(_ event: RunEvent) {
+    first.report(event)
+    second.report(event)
+  }
 }
 
 /// Writes each event as a line of JSON.
@@ -40,6 +64,7 @@ public final class JSONReporter: Reporter {
       let now = ContinuousClock.now
       if let lastProgress, now - lastProgress < .seconds(1) { return }
       lastProgress = now
+    case .curve: return  // the steps have been told
     default: break
     }
     do {

@@ -55,10 +55,9 @@ public final class Run {
       test: try evaluator(of: .test, corpus, trainer))
     let lock = try group.onFirst { try loop.store.take() }
     defer { withExtendedLifetime(lock) {} }
-    let hosts = try group.gather(Array(group.host.utf8)).map { String(decoding: $0, as: UTF8.self) }
-    _ = try group.onFirst { try control?.runBegins(directory: loop.store.directory, hosts: hosts) }
     try loop.beginOrResume(resume)
     report(corpus, trainer)
+    try loop.introduce()
     return try loop.run()
   }
 

@@ -29,8 +29,8 @@ public enum RunRequest: Codable, Equatable, Sendable {
 
 /// What comes back.
 public enum RunAnswer: Equatable, Sendable {
-  /// `seconds` for which training stood still.
-  case evaluated(Evaluation, step: Int, seconds: Double)
+  /// Training stood still for `pausedSeconds` of the `seconds` it took.
+  case evaluated(Evaluation, step: Int, seconds: Double, pausedSeconds: Double)
   case saved(step: Int, path: String)
   /// More of a text.
   case text(String)
@@ -52,6 +52,22 @@ public struct RunWishes: Equatable, Sendable {
   public init() {}
 }
 
+/// How a run stands before its first step.
+public struct RunBeginning: Sendable {
+  public let name: String
+  public let directory: String
+  /// As YAML.
+  public let configuration: String
+  /// Of each rank.
+  public let hosts: [String]
+  public let parameters: Int
+  public let totalSteps: Int
+  public let epochs: Int
+  public let progress: TrainingProgress
+  public let curves: Curves
+  public let samples: [Sample]
+}
+
 /// What the ranks of a run do.
 public enum RunActivity: String, Sendable {
   case preparing, training, evaluating, generating, saving, paused, stopping
@@ -66,8 +82,8 @@ public struct RankPace: Equatable, Sendable {
 
 /// Whoever watches and steers a run from outside, on the first rank. Called on the thread that trains, between steps.
 public protocol RunControl: AnyObject {
-  /// The run has its folder to itself.
-  func runBegins(directory: String, hosts: [String]) throws
+  /// The run has its folder to itself, and stands as it will go on from.
+  func runBegins(_ beginning: RunBeginning) throws
   func runDoes(_ activity: RunActivity)
   func ranksPace(_ ranks: [RankPace])
   /// What is wanted now. Each request is handed out once, and answered once (texts in pieces).

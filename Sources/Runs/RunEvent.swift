@@ -15,9 +15,11 @@ public enum RunEvent: Sendable {
   case evaluating(done: Int, total: Int)
   case epoch(EpochSummary)
   /// An evaluation of the validation text within an epoch.
-  case validation(step: Int, loss: Double, perplexity: Double, isBest: Bool)
-  /// A checkpoint is safe: training stood still for `stalledSeconds`, and the file was there `seconds` later.
-  case saved(path: String, step: Int, stalledSeconds: Double, seconds: Double)
+  case validation(ValidationPoint, isBest: Bool)
+  /// A row of the training curve; reporters have told of its steps.
+  case curve(TrainingPoint)
+  /// A checkpoint is safe.
+  case saved(SaveSummary)
   case test(loss: Double, perplexity: Double, bitsPerToken: Double)
   case sample(Sample)
   case finished(FinishSummary)
@@ -60,6 +62,19 @@ public enum RunEvent: Sendable {
     public let gradientNorm: Double
     public let tokensPerSecond: Double
     public let secondsLeft: Double
+    /// Steps without an update so far.
+    public let skippedSteps: Int
+  }
+
+  public struct SaveSummary: Encodable, Equatable, Sendable {
+    public let path: String
+    public let step: Int
+    /// For which training stood still.
+    public let stalledSeconds: Double
+    /// From then until the file was safe.
+    public let seconds: Double
+    /// Whether the save before was still being written.
+    public let hadToWait: Bool
   }
 
   public struct EpochSummary: Encodable, Equatable, Sendable {
@@ -111,7 +126,6 @@ public enum RunEvent: Sendable {
 extension RunEvent: Encodable {
   private enum Key: String, CodingKey {
     case event, configuration, phase, done, total, path, message, step, epoch, loss, perplexity, bitsPerToken, isBest
-    case stalledSeconds, seconds
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -149,18 +163,20 @@ extension RunEvent: Encodable {
     case .epoch(let summary):
       try container.encode("epoch", forKey: .event)
       try summary.encode(to: encoder)
-    case .validation(let step, let loss, let perplexity, let isBest):
+    case .validation(let point, let isBest):
       try container.encode("validation", forKey: .event)
-      try container.encode(step, forKey: .step)
-      try container.encode(loss, forKey: .loss)
-      try container.encode(perplexity, forKey: .perplexity)
+      try container.encode(point.step, forKey: .step)
+      try container.encode(point.loss, forKey: .loss)
+      try container.encode(point.perplexity, forKey: .perplexity)
       try container.encode(isBest, forKey: .isBest)
-    case .saved(let path, let step, let stalledSeconds, let seconds):
+    case .curve(let point):
+      try container.encode("curve", forKey: .event)
+      try container.encode(point.step, forKey: .step)
+      try container.encode(point.loss, forKey: .loss)
+      try container.encode(point.perplexity, forKey: .perplexity)
+    case .saved(let summary):
       try container.encode("saved", forKey: .event)
-      try container.encode(path, forKey: .path)
-      try container.encode(step, forKey: .step)
-      try container.encode(stalledSeconds, forKey: .stalledSeconds)
-      try container.encode(seconds, forKey: .seconds)
+      try summary.encode(to: encoder)
     case .test(let loss, let perplexity, let bitsPerToken):
       try container.encode("test", forKey: .event)
       try container.encode(loss, forKey: .loss)

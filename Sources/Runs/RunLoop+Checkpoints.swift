@@ -120,7 +120,9 @@ extension RunLoop {
     if let problem = outcome.problem { reporter.report(.warning("after saving step \(outcome.step): \(problem)")) }
     reporter.report(
       .saved(
-        path: outcome.path, step: outcome.step, stalledSeconds: outcome.stalledSeconds, seconds: outcome.seconds))
+        RunEvent.SaveSummary(
+          path: outcome.path, step: outcome.step, stalledSeconds: outcome.stalledSeconds, seconds: outcome.seconds,
+          hadToWait: outcome.hadToWait)))
   }
 }
 

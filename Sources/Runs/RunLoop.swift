@@ -58,6 +58,19 @@ final class RunLoop {
     ranks = RankPaces(group)
   }
 
+  /// Tells whoever watches how the run stands before its first step. All ranks take part.
+  func introduce() throws {
+    let hosts = try group.gather(Array(group.host.utf8)).map { String(decoding: $0, as: UTF8.self) }
+    let yaml = try ConfigurationReader.yaml(of: configuration)
+    _ = try group.onFirst {
+      try control?.runBegins(
+        RunBeginning(
+          name: configuration.name, directory: store.directory, configuration: yaml, hosts: hosts,
+          parameters: trainer.parameters.layout.parameterCount, totalSteps: trainer.totalSteps,
+          epochs: configuration.training.epochs, progress: trainer.progress, curves: curves, samples: results.samples))
+    }
+  }
+
   /// From where the run stands to its end, or until it is stopped.
   func run() throws -> RunOutcome {
     let wasFinished = trainer.progress.finished != nil
@@ -134,7 +147,7 @@ final class RunLoop {
           "step \(report.step) was skipped: its loss or gradient is not a finite number (\(trainer.progress.skippedSteps) "
             + "skipped so far; \(Trainer<TokenReader>.mostSkippedSteps) in a row end the run)"))
     }
-    pace.stepEnds(report, every: configuration.output.curveSteps) { curves.training.append($0) }
+    pace.stepEnds(report, every: configuration.output.curveSteps) { append($0) }
     let left = pace.isKnown ? Double(trainer.totalSteps - report.step) * pace.secondsPerStep : .nan
     reporter.report(
       .step(
@@ -142,7 +155,7 @@ final class RunLoop {
           step: report.step, totalSteps: trainer.totalSteps, epoch: report.epoch,
           epochs: configuration.training.epochs, tokens: report.tokens, loss: report.loss,
           perplexity: exp(report.loss), learningRate: report.learningRate, gradientNorm: report.gradientNorm,
-          tokensPerSecond: pace.tokensPerSecond, secondsLeft: left)))
+          tokensPerSecond: pace.tokensPerSecond, secondsLeft: left, skippedSteps: trainer.progress.skippedSteps)))
     if report.notes[0] > 0 { stopReason = "another rank was asked to" }
     if let paces = ranks.stepEnds(seconds: pace.lastSeconds, notes: report.notes.dropFirst()) {
       control?.ranksPace(paces)
@@ -172,11 +185,8 @@ final class RunLoop {
     try trainer.checkParameters()
     guard let evaluation = try measure(validation) else { return }
     trainer.observe(validationLoss: evaluation.loss)
-    append(evaluation)
-    reporter.report(
-      .validation(
-        step: trainer.progress.step, loss: evaluation.loss, perplexity: evaluation.perplexity,
-        isBest: trainer.progress.bestStep == trainer.progress.step))
+    let point = append(evaluation)
+    reporter.report(.validation(point, isBest: trainer.progress.bestStep == trainer.progress.step))
   }
 
   private func measure(_ evaluator: Evaluator<TokenReader>?) throws -> Evaluation? {
@@ -187,14 +197,21 @@ final class RunLoop {
     return evaluation
   }
 
-  private func append(_ evaluation: Evaluation) {
-    curves.validation.append(
-      ValidationPoint(
-        step: trainer.progress.step, epoch: trainer.progress.epoch, loss: evaluation.loss,
-        perplexity: evaluation.perplexity))
+  @discardableResult
+  private func append(_ evaluation: Evaluation) -> ValidationPoint {
+    let point = ValidationPoint(
+      step: trainer.progress.step, epoch: trainer.progress.epoch, loss: evaluation.loss,
+      perplexity: evaluation.perplexity)
+    curves.validation.append(point)
+    return point
   }
 
-  private func flushCurve() { pace.flush { curves.training.append($0) } }
+  private func append(_ point: TrainingPoint) {
+    curves.training.append(point)
+    reporter.report(.curve(point))
+  }
+
+  private func flushCurve() { pace.flush { append($0) } }
 
   /// Does what somebody has asked for, at once.
   private func answer(_ request: RunRequest) throws {
@@ -206,8 +223,9 @@ final class RunLoop {
         control?.answer(id, .failed("the corpus has no \(part.rawValue) part; expected one in corpus.\(part.rawValue)"))
         return
       }
+      let seconds = (clock.now - begin) / .seconds(1)
       control?.answer(
-        id, .evaluated(evaluation, step: trainer.progress.step, seconds: (clock.now - begin) / .seconds(1)))
+        id, .evaluated(evaluation, step: trainer.progress.step, seconds: seconds, pausedSeconds: seconds))
     case .checkpoint(let id):
       try save()
       try finishSaving()

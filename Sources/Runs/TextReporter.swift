@@ -48,12 +48,12 @@ public final class TextReporter: Reporter {
     case .epoch(let epoch):
       work = nil
       line(Self.text(epoch))
-    case .validation(let step, let loss, let perplexity, let isBest):
+    case .validation(let point, let isBest):
       work = nil
       line(
-        "step \(step)  validation loss \(Self.number(loss)), perplexity \(Self.number(perplexity))\(isBest ? "  best" : "")"
-      )
-    case .saved: break
+        "step \(point.step)  validation loss \(Self.number(point.loss)), perplexity \(Self.number(point.perplexity))"
+          + (isBest ? "  best" : ""))
+    case .curve, .saved: break
     case .test(let loss, let perplexity, let bits):
       line(
         "test     loss \(Self.number(loss)) nats, \(Self.number(bits)) bits a token, perplexity \(Self.number(perplexity))"

@@ -1,0 +1,57 @@
+import ArgumentParser
+import ControlAPI
+import Daemon
+import ProgramOptions
+import Runs
+import Training
+
+struct ServeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve",
+    abstract: "Stays up and trains the runs of a queue, one after another.",
+    discussion: """
+      Runs are put into the queue with `lockstep job submit` and have their folders below the daemon's. The queue is
+      kept on disk: started again, the daemon goes on where it was. A run that fails is marked, and the next one
+      begins; one that has taken the daemon down three times is not begun again.
+
+        mpirun -n 4 lockstepd serve
+        mpirun -n 4 lockstepd serve --directory /scratch/runs --listen 127.0.0.1:8080
+
+        lockstep job submit configs/default.yaml
+        lockstep job watch
+        lockstep view
+
+      It answers at a Unix socket in its folder, and over TCP if asked. USR1 (which mpirun hands on to the ranks) makes
+      it save the run under way and end: with status 75 if there is more to do, else with 0.
+      """)
+
+  @Option(help: "The folder of the runs and their queue.")
+  var directory = "checkpoints"
+
+  @OptionGroup var listening: ListeningOptions
+
+  @Option(help: "What is printed of the runs: text for people, json for programs (one object a line).")
+  var logFormat: LogFormat = .text
+
+  func run() throws {
+    Console.ignoreBrokenPipes()
+    Interruption.catchSignals()
+    let status = MPIProgram.run("lockstepd") { group in
+      let daemon = try QueueDaemon(directory: directory, group: group, address: listening.listen) { configuration in
+        logFormat.makeReporter(style: .plain, interval: .seconds(configuration.output.reportSeconds))
+      }
+      return try daemon.serve() ? Interruption.exitStatus : 0
+    }
+    throw ExitCode(status)
+  }
+}
+
+/// Where the daemon also listens.
+struct ListeningOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Also listen on TCP there, as in 127.0.0.1:8080; requests then carry the token from control.token in the run's or "
+        + "daemon's folder.", valueName: "address:port"),
+    transform: { try TCPAddress($0) })
+  var listen: TCPAddress?
+}
