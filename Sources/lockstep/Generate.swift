@@ -1,4 +1,5 @@
 import ArgumentParser
+import Model
 import Runs
 
 struct Generate: ParsableCommand {
@@ -37,7 +38,8 @@ struct Generate: ParsableCommand {
     let model = try SavedModel(model)
     // With the first token, since a prompt may be refused.
     var begun = false
-    try model.generate(prompt: prompt, length: length, temperature: temperature, seed: seed) {
+    try model.generate(prompt: prompt, length: length, settings: SamplingSettings(temperature: temperature, seed: seed))
+    {
       if !begun { Console.output(prompt) }
       begun = true
       Console.output($0)

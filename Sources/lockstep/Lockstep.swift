@@ -12,9 +12,14 @@ struct Lockstep: ParsableCommand {
         lockstep evaluate checkpoints/default text.txt
         lockstep generate checkpoints/default --prompt "the cats" --temperature 0.8
         lockstep corpus prepare --tokenizer words --output tokens text.txt
+        lockstep job submit configs/default.yaml
+        lockstep ask generate --prompt "the cats"
+        lockstep view
       """,
     version: programVersion,
-    subcommands: [Train.self, Evaluate.self, Generate.self, CorpusCommand.self])
+    subcommands: [
+      Train.self, Evaluate.self, Generate.self, CorpusCommand.self, JobCommand.self, AskCommand.self, ViewCommand.self,
+    ])
 
   /// Errors of the world are printed with their remedy; what is wrong with the command line, with its usage.
   static func main() {

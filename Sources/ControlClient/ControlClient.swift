@@ -1,0 +1,289 @@
+import AsyncHTTPClient
+import ControlAPI
+import Foundation
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// An answer, and the JSON that it came as.
+public struct Answer<Value: Sendable>: Sendable {
+  public let value: Value
+  public let json: String
+}
+
+/// Asks a daemon: one method for each route of its API. Throws `ControlError`.
+public final class ControlClient: Sendable {
+  private let address: ControlAddress
+  private let endpoint: ControlAddress.Endpoint
+  private let client: HTTPClient
+
+  /// For what a daemon knows.
+  private static let patience = TimeAmount.seconds(30)
+  /// For what it has to work for; it has limits of its own, and says so when they are met.
+  private static let longPatience = TimeAmount.hours(24)
+  /// Bytes of an answer: the largest are curves.
+  private static let largestAnswer = 64 << 20
+
+  private init(_ address: ControlAddress, silence: TimeAmount?) throws {
+    self.address = address
+    endpoint = try address.endpoint()
+    var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+    configuration.timeout = .init(connect: .seconds(10), read: silence)
+    // A daemon that is not there is to be told of at once; whoever waits for it tries again by itself.
+    configuration.connectionPool.retryConnectionEstablishment = false
+    configuration.httpVersion = .http1Only
+    client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+  }
+
+  /// A client for as long as `body` takes. With `silence`, a daemon that sends nothing for so long is lost.
+  public static func with<Result: Sendable>(
+    _ address: ControlAddress, silence: Duration? = nil, _ body: (ControlClient) async throws -> Result
+  ) async throws -> Result {
+    let client = try ControlClient(address, silence: silence.map { TimeAmount($0) })
+    let result: Result
+    do {
+      result = try await body(client)
+    } catch {
+      try await client.client.shutdown()
+      throw error
+    }
+    try await client.client.shutdown()
+    return result
+  }
+
+  // MARK: - The routes
+
+  public func status() async throws -> Answer<Status> { try await get("status") }
+  public func configuration() async throws -> Answer<RunConfigurationText> { try await get("configuration") }
+
+  public func curves(after step: Int = 0, points: Int = 2000) async throws -> Answer<CurveTables> {
+    try await get("curves?after=\(step)&points=\(points)")
+  }
+
+  public func evaluate(_ request: EvaluationRequest) async throws -> Answer<EvaluationResult> {
+    try await post("evaluate", request, Self.longPatience)
+  }
+
+  /// The whole text at once; `request.stream` is not looked at.
+  public func generate(_ request: GenerationRequest) async throws -> Answer<GenerationResult> {
+    var request = request
+    request.stream = false
+    return try await post("generate", request, Self.longPatience)
+  }
+
+  public func checkpoint() async throws -> Answer<CheckpointResult> {
+    try await post("checkpoint", Self.longPatience)
+  }
+
+  public func pause() async throws -> Answer<Accepted> { try await post("pause") }
+  public func resume() async throws -> Answer<Accepted> { try await post("resume") }
+  public func stop() async throws -> Answer<Accepted> { try await post("stop") }
+  public func view() async throws -> Answer<ViewLink> { try await post("view") }
+
+  public func jobs() async throws -> Answer<JobList> { try await get("queue") }
+  public func submit(_ submission: JobSubmission) async throws -> Answer<Job> { try await post("queue", submission) }
+  public func job(_ id: Int) async throws -> Answer<Job> { try await get("queue/\(id)") }
+  public func cancel(_ id: Int) async throws -> Answer<Job> { try await post("queue/\(id)/cancel") }
+  public func pause(_ id: Int) async throws -> Answer<Job> { try await post("queue/\(id)/pause") }
+  public func resume(_ id: Int) async throws -> Answer<Job> { try await post("queue/\(id)/resume") }
+
+  public func move(_ id: Int, to position: Int) async throws -> Answer<Job> {
+    try await post("queue/\(id)/move", JobMove(position: position))
+  }
+
+  // MARK: - The streams
+
+  /// Gives `body` every event from now on, the first of which is a status, until the daemon ends the stream.
+  public func follow(_ body: (StreamedEvent) async throws -> Void) async throws {
+    try await stream("GET", "events", nil) { event in
+      try await body(StreamedEvent(event, try Self.event(event)))
+      return true
+    }
+  }
+
+  /// Gives `body` each piece of text as it comes.
+  public func generate(
+    _ request: GenerationRequest, _ body: (String) async throws -> Void
+  ) async throws -> GenerationEnd {
+    var request = request
+    request.stream = true
+    var end: GenerationEnd?
+    try await stream("POST", "generate", request) { event in
+      switch event.name {
+      case "token":
+        let token: Token = try Self.decode(event.data)
+        try await body(token.text)
+      case "end": end = try Self.decode(event.data)
+      case "error": throw Self.refusal(try Self.decode(event.data))
+      default: break
+      }
+      return end == nil
+    }
+    guard let end else { throw ControlError.wentAway(endpoint.name) }
+    return end
+  }
+
+  private struct Token: Decodable { let text: String }
+
+  private static func event(_ event: ServerSentEvent) throws -> Event? {
+    switch event.name {
+    case "status": .status(try decode(event.data))
+    case "curves": .curves(try decode(event.data))
+    case "evaluation": .evaluation(try decode(event.data))
+    case "sample": .sample(try decode(event.data))
+    case "job": .job(try decode(event.data))
+    case "log": .log(try decode(event.data))
+    default: nil
+    }
+  }
+
+  /// Gives `body` the events of an answer until it has enough or the answer ends.
+  private func stream(
+    _ method: String, _ path: String, _ content: (any Encodable)?, _ body: (ServerSentEvent) async throws -> Bool
+  ) async throws {
+    let response = try await execute(method, path, content, Self.longPatience)
+    var parser = ServerSentEventParser()
+    var pieces = response.body.makeAsyncIterator()
+    while let piece = try await explained({ try await pieces.next() }) {
+      for event in try parser.parse(piece.readableBytesView) where try await !body(event) { return }
+    }
+  }
+
+  // MARK: - Asking
+
+  private func get<Value: Decodable>(_ path: String) async throws -> Answer<Value> {
+    try await answer("GET", path, nil, Self.patience)
+  }
+
+  private func post<Value: Decodable>(
+    _ path: String, _ content: (any Encodable)? = nil, _ patience: TimeAmount = patience
+  ) async throws -> Answer<Value> {
+    try await answer("POST", path, content, patience)
+  }
+
+  private func post<Value: Decodable>(_ path: String, _ patience: TimeAmount) async throws -> Answer<Value> {
+    try await answer("POST", path, nil, patience)
+  }
+
+  private func answer<Value: Decodable>(
+    _ method: String, _ path: String, _ content: (any Encodable)?, _ patience: TimeAmount
+  ) async throws -> Answer<Value> {
+    let response = try await execute(method, path, content, patience)
+    let json = try await text(of: response)
+    return Answer(value: try Self.decode(json), json: json)
+  }
+
+  /// Sends a request; throws what the daemon refuses.
+  private func execute(
+    _ method: String, _ path: String, _ content: (any Encodable)?, _ patience: TimeAmount
+  ) async throws -> HTTPClientResponse {
+    var request = HTTPClientRequest(url: endpoint.url("/v1/\(path)"))
+    request.method = .init(rawValue: method)
+    for (name, value) in endpoint.headers { request.headers.add(name: name, value: value) }
+    if let content {
+      request.headers.add(name: "Content-Type", value: "application/json")
+      request.body = .bytes(ByteBuffer(bytes: try JSONEncoder().encode(content)))
+    }
+    let response = try await explained { [request] in try await client.execute(request, timeout: patience) }
+    if (200..<300).contains(response.status.code) { return response }
+    guard let body = try? JSONDecoder().decode(ErrorBody.self, from: Data(try await text(of: response).utf8)) else {
+      throw ControlError(
+        .unexpected,
+        "what answers at \(endpoint.name) is no daemon of Lockstep: it says \(response.status.code) to \(method) "
+          + "/v1/\(path)"
+      )
+    }
+    throw Self.refusal(body)
+  }
+
+  private static func refusal(_ body: ErrorBody) -> ControlError { ControlError(.refused(body), body.message) }
+
+  private func text(of response: HTTPClientResponse) async throws -> String {
+    try await explained { String(buffer: try await response.body.collect(upTo: Self.largestAnswer)) }
+  }
+
+  private static func decode<Value: Decodable>(_ json: String) throws -> Value {
+    do {
+      return try JSONDecoder().decode(Value.self, from: Data(json.utf8))
+    } catch {
+      throw ControlError(
+        .unexpected,
+        "the daemon's answer is not understood; the daemon and this program may be of different versions: "
+          + "\(json.prefix(200))")
+    }
+  }
+
+  // MARK: - What goes wrong
+
+  /// What the network says, as a `ControlError`.
+  private func explained<Result>(_ body: () async throws -> Result) async throws -> Result {
+    do {
+      return try await body()
+    } catch let error as HTTPClientError {
+      switch error {
+      case .cancelled: throw CancellationError()
+      case .connectTimeout, .getConnectionFromPoolTimeout:
+        throw ControlError(.unreachable, "nothing answers at \(endpoint.name): check the address")
+      case .deadlineExceeded, .readTimeout:
+        throw ControlError(
+          .lost, "the daemon at \(endpoint.name) does not answer in time: it may hang, or the network between")
+      case .remoteConnectionClosed, .uncleanShutdown:
+        throw ControlError.wentAway(endpoint.name)
+      default: throw unexplained(error)
+      }
+    } catch let error as IOError {
+      throw explain(code: error.errnoCode, "\(error)")
+    } catch let error as NIOConnectionError {
+      let code = error.connectionErrors.lazy.compactMap { ($0.error as? IOError)?.errnoCode }.first
+      throw explain(code: code ?? 0, error.dnsAError == nil ? "cannot connect" : "there is no host of that name")
+    } catch HTTPParserError.invalidEOFState {
+      throw ControlError.wentAway(endpoint.name)
+    } catch let error where !(error is CancellationError) {
+      throw unexplained(error)
+    }
+  }
+
+  private func unexplained(_ error: any Error) -> ControlError {
+    ControlError(.unexpected, "cannot ask the daemon at \(endpoint.name): \(error)")
+  }
+
+  private func explain(code: CInt, _ reason: String) -> ControlError {
+    switch (address, code) {
+    case (.folder(let folder), ECONNREFUSED):
+      ControlError(
+        .unreachable,
+        "the daemon that had the folder \(folder) is gone: it left its socket, \(endpoint.name), behind, or runs on "
+          + "another machine, where it must be asked. Start it again as it was, or one "
+          + ControlAddress.howToStart(folder))
+    case (.folder, EACCES), (.folder, EPERM):
+      ControlError(
+        .unreachable,
+        "may not connect to \(endpoint.name): it lets in only the user who started the daemon")
+    case (.tcp, ECONNREFUSED):
+      ControlError(
+        .unreachable,
+        "no daemon listens at \(endpoint.name): check the port, and the tunnel if there is one (ssh -L)")
+    case (_, ECONNRESET), (_, EPIPE):
+      ControlError.wentAway(endpoint.name)
+    default: ControlError(.unreachable, "cannot reach a daemon at \(endpoint.name): \(reason)")
+    }
+  }
+}
+
+/// An event as a daemon sent it.
+public struct StreamedEvent: Equatable, Sendable {
+  /// One line: its name as `event`, what it says as `data`.
+  public let json: String
+  /// Nil for one that this version does not know.
+  public let event: Event?
+
+  /// A job that was asked for, as if it had just changed.
+  public init(_ job: Answer<Job>) { self.init(ServerSentEvent(name: "job", data: job.json), .job(job.value)) }
+
+  init(_ event: ServerSentEvent, _ decoded: Event?) {
+    // A name is a word, and in JSON a line end can only be white space.
+    let name = event.name.filter { $0.isLetter || $0.isNumber || $0 == "-" }
+    json = "{\"event\":\"\(name)\",\"data\":\(event.data.split(separator: "\n").joined(separator: " "))}"
+    self.event = decoded
+  }
+}

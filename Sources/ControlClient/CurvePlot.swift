@@ -1,0 +1,141 @@
+import Foundation
+
+/// Perplexity over steps, drawn with characters: the vertical scale is logarithmic, as the loss is.
+///
+/// Training is a line of dots, eight of which fit in one character (braille); validation, of which there is little, an
+/// `o` for each value. A line is the mean of what falls into its column.
+public struct CurvePlot: Sendable {
+  public struct Point: Equatable, Sendable {
+    public var step: Int
+    /// More than 0.
+    public var perplexity: Double
+
+    public init(step: Int, perplexity: Double) {
+      self.step = step
+      self.perplexity = perplexity
+    }
+  }
+
+  /// What the terminal can show.
+  public enum Characters: Sendable { case braille, ascii }
+
+  /// What a character of the plot belongs to.
+  public enum Ink: Equatable, Sendable { case none, axis, training, validation }
+
+  public var training: [Point] = []
+  public var validation: [Point] = []
+
+  public init() {}
+
+  /// Columns of the labels at the left, and the line beside them.
+  private static let labelWidth = 8
+
+  /// `height` rows for the curve and one below it for the steps, each of `width` characters with its ink; empty where
+  /// there is nothing to draw or no room.
+  public func rows(width: Int, height: Int, _ characters: Characters) -> [[(character: Character, ink: Ink)]] {
+    let columns = width - Self.labelWidth
+    let training = Self.drawable(training)
+    let validation = Self.drawable(validation)
+    guard columns >= 8, height >= 2, let lastStep = (training + validation).map(\.step).max(), lastStep >= 0 else {
+      return []
+    }
+    let across = Across(lastStep: lastStep, dots: 2 * columns)
+    let line = Self.means(training, across)
+    let scale = Scale(line.map(\.logarithm) + validation.map { log($0.perplexity) }, dots: 4 * height)
+    var cells = [[UInt8]](repeating: [UInt8](repeating: 0, count: columns), count: height)
+    Self.draw(line.map { ($0.x, scale.y($0.logarithm)) }) { x, y in cells[y / 4][x / 2] |= Self.dots[y % 4][x % 2] }
+    var rows = cells.enumerated().map { row, cells in
+      Self.label(row, of: height, scale) + cells.map { Self.character($0, characters) }
+    }
+    for point in validation {
+      rows[scale.y(log(point.perplexity)) / 4][Self.labelWidth + across.x(point.step) / 2] = ("o", .validation)
+    }
+    return rows + [Self.footer(lastStep, columns)]
+  }
+
+  private static func drawable(_ points: [Point]) -> [Point] {
+    points.filter { $0.step >= 0 && $0.perplexity > 0 && $0.perplexity.isFinite }
+  }
+
+  /// Where a step is, in dots from the left: two to a character.
+  private struct Across {
+    let lastStep: Int
+    let dots: Int
+
+    func x(_ step: Int) -> Int { min(dots - 1, Int(Double(step) / (Double(lastStep) + 1) * Double(dots))) }
+  }
+
+  /// Where the logarithm of a perplexity is, in dots from above: four to a character.
+  private struct Scale {
+    private let top: Double
+    private let span: Double
+    private let dots: Int
+
+    /// As high as the values are apart, and not less than one percent: what is the same is drawn in the middle.
+    init(_ logarithms: [Double], dots: Int) {
+      let (least, most) = (logarithms.min() ?? 0, logarithms.max() ?? 0)
+      span = max(0.01, most - least)
+      top = (least + most + span) / 2
+      self.dots = dots
+    }
+
+    func y(_ logarithm: Double) -> Int {
+      min(dots - 1, max(0, Int(((top - logarithm) / span * Double(dots - 1)).rounded())))
+    }
+
+    /// The perplexity in the middle of a row of characters.
+    func perplexity(row: Int) -> Double { exp(top - (Double(row) * 4 + 1.5) / Double(dots - 1) * span) }
+  }
+
+  /// The mean of the logarithms that fall into each column of dots, where there are any.
+  private static func means(_ points: [Point], _ across: Across) -> [(x: Int, logarithm: Double)] {
+    var sums = [(sum: Double, count: Int)](repeating: (0, 0), count: across.dots)
+    for point in points {
+      sums[across.x(point.step)].sum += log(point.perplexity)
+      sums[across.x(point.step)].count += 1
+    }
+    return sums.enumerated().filter { $0.element.count > 0 }
+      .map { ($0.offset, $0.element.sum / Double($0.element.count)) }
+  }
+
+  /// A straight line from each place to the next.
+  private static func draw(_ line: [(x: Int, y: Int)], _ dot: (_ x: Int, _ y: Int) -> Void) {
+    if let first = line.first { dot(first.x, first.y) }
+    for (from, to) in zip(line, line.dropFirst()) {
+      let length = max(to.x - from.x, abs(to.y - from.y))
+      for index in 1...length {
+        let part = Double(index) / Double(length)
+        dot(
+          from.x + Int((part * Double(to.x - from.x)).rounded()), from.y + Int((part * Double(to.y - from.y)).rounded())
+        )
+      }
+    }
+  }
+
+  /// Dots of a braille character, U+2800, by row and column.
+  private static let dots: [[UInt8]] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]]
+
+  private static func character(_ dots: UInt8, _ characters: Characters) -> (Character, Ink) {
+    guard dots != 0, let scalar = Unicode.Scalar(0x2800 + UInt32(dots)) else { return (" ", .none) }
+    return (characters == .braille ? Character(scalar) : "*", .training)
+  }
+
+  /// Every third row has its value, the first and the last among them where there is room.
+  private static func label(_ row: Int, of rows: Int, _ scale: Scale) -> [(Character, Ink)] {
+    let isLabelled = row == rows - 1 || (row % 3 == 0 && row < rows - 2)
+    let text = isLabelled ? short(scale.perplexity(row: row)) : ""
+    let padding = String(repeating: " ", count: max(0, labelWidth - 2 - text.count))
+    return (padding + text.prefix(labelWidth - 2) + " |").map { ($0, .axis) }
+  }
+
+  private static func footer(_ lastStep: Int, _ columns: Int) -> [(Character, Ink)] {
+    let last = "step \(lastStep)"
+    let gap = max(1, columns - 1 - last.count)
+    return (String(repeating: " ", count: labelWidth) + "0" + String(repeating: " ", count: gap) + last)
+      .prefix(labelWidth + columns).map { ($0, .axis) }
+  }
+
+  private static func short(_ value: Double) -> String {
+    value < 1000 ? String(format: "%.4g", value) : String(format: "%.2g", value)
+  }
+}

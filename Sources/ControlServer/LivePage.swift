@@ -1,0 +1,40 @@
+import Crypto
+import Foundation
+import Hummingbird
+
+/// The live page: one file, with its script and style in it.
+enum LivePage {
+  static let response: Response = {
+    var response = Response(
+      status: .ok, headers: [.contentType: "text/html; charset=utf-8", .cacheControl: "no-store"],
+      body: ResponseBody(byteBuffer: ByteBuffer(bytes: PackageResources.index_html)))
+    response.headers[.contentSecurityPolicy] = policy
+    return response
+  }()
+
+  /// Nothing from elsewhere, and no script but the page's own, known by their digests: what a model writes, or a job is
+  /// called, is never run.
+  static let policy: String = {
+    let page = String(decoding: PackageResources.index_html, as: UTF8.self)
+    let digests = scripts(in: page).map { "'sha256-\(Data(SHA256.hash(data: Data($0.utf8))).base64EncodedString())'" }
+    return """
+      default-src 'none'; script-src \(digests.joined(separator: " ")); style-src 'unsafe-inline'; img-src data:; \
+      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'
+      """
+  }()
+
+  /// What stands between the script tags of a page.
+  static func scripts(in page: String) -> [Substring] {
+    var scripts: [Substring] = []
+    var rest = page[...]
+    while let tag = rest.range(of: "<script", options: .caseInsensitive) {
+      rest = rest[tag.upperBound...]
+      guard let start = rest.firstIndex(of: ">"),
+        let end = rest.range(of: "</script", options: .caseInsensitive)
+      else { break }
+      scripts.append(rest[rest.index(after: start)..<end.lowerBound])
+      rest = rest[end.upperBound...]
+    }
+    return scripts
+  }
+}

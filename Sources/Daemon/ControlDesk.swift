@@ -1,0 +1,188 @@
+import Checkpoints
+import ControlAPI
+import ControlServer
+import Foundation
+import Model
+import Runs
+import Synchronization
+import Training
+
+/// Between the loop that trains, on its one thread, and the server, on all others: what is known of the run, who waits
+/// for which answer, and who follows events. On the first rank.
+///
+/// The loop tells it what happens as a `Reporter` and asks it for wishes as a `RunControl`; the server asks it as a
+/// `ControlBackend`. Everything is behind one lock, held for moments.
+public final class ControlDesk: @unchecked Sendable {
+  /// Who waits for the answer to a request.
+  enum Asker {
+    case evaluation(CheckedContinuation<EvaluationResult, any Error>, EvaluationRequest.Part)
+    case checkpoint(CheckedContinuation<CheckpointResult, any Error>)
+    case text(AsyncThrowingStream<GenerationPiece, any Error>.Continuation, seed: UInt64)
+  }
+
+  struct State {
+    var status: Status
+    var configuration: RunConfigurationText?
+    var curves: CurveTables?
+    var samples: [SampleText] = []
+    var evaluationTokens: [EvaluationRequest.Part: Int] = [:]
+    /// Whether there is a run that wishes reach.
+    var hasRun = false
+    var wishes = RunWishes()
+    var askers: [Int: Asker] = [:]
+    var lastRequest = 0
+    /// Of the queue, the job that runs.
+    var job: Int?
+    /// Asked to end: nothing new is begun.
+    var isEnding = false
+    /// Rows told to followers.
+    var toldRows = 0
+    var lastStatus: ContinuousClock.Instant?
+    var followers: [Int: AsyncStream<Event>.Continuation] = [:]
+    var lastFollower = 0
+  }
+
+  /// The jobs of a daemon that serves.
+  let queue: JobQueue?
+  private let begun = ContinuousClock.now
+  private let condition = NSCondition()
+  private var state: State
+  /// Samples that are remembered for those who ask.
+  static let mostSamples = 200
+  /// Where the server of a single run listens; set before the run begins.
+  public var runBeginning: ((_ directory: String) throws -> Void)?
+
+  /// With a queue for `serve`, without for a single run.
+  public init(mode: Status.Mode, queue: JobQueue? = nil) {
+    self.queue = queue
+    state = State(status: Status(mode: mode, activity: .idle, version: programVersion))
+  }
+
+  /// The desk of a queue, which it follows. Throws what opening the queue throws.
+  static func serving(_ directory: String) throws -> (desk: ControlDesk, queue: JobQueue) {
+    let changes = Changes()
+    let queue = try JobQueue(directory: directory, onChange: { job in changes.desk.withLock { $0 }?.emit(.job(job)) })
+    let desk = ControlDesk(mode: .serve, queue: queue)
+    changes.desk.withLock { $0 = desk }
+    return (desk, queue)
+  }
+
+  /// The queue is there before the desk that is told of its changes.
+  private final class Changes: Sendable {
+    let desk = Mutex<ControlDesk?>(nil)
+  }
+
+  /// The one way to the state. Wakes the loop where it waits.
+  @discardableResult
+  func withState<Value>(_ body: (inout State) throws -> Value) rethrows -> Value {
+    try condition.withLock {
+      defer { condition.broadcast() }
+      return try body(&state)
+    }
+  }
+
+  var uptime: Double { (ContinuousClock.now - begun) / .seconds(1) }
+
+  // MARK: - Events
+
+  func emit(_ event: Event) { withState { $0.emit(event) } }
+
+  func log(_ level: LogLine.Level, _ message: String) {
+    emit(.log(LogLine(time: Date().timeIntervalSince1970, level: level, message: message)))
+  }
+
+  // MARK: - The loop's side, beside runs
+
+  /// Waits, asleep, until the state may have changed, a tenth of a second at most.
+  func waitForChange() {
+    condition.withLock { _ = condition.wait(until: Date(timeIntervalSinceNow: 0.1)) }
+  }
+
+  /// From now on what is asked of this job is asked of the run under way.
+  func jobBegins(_ id: Int) {
+    withState { state in
+      state.wishes = RunWishes()
+      state.job = id
+    }
+  }
+
+  /// The run is over, in whatever way: those who wait for answers are told.
+  func runEnded(_ message: String) {
+    let askers = withState { state in
+      defer {
+        state.askers = [:]
+        state.wishes = RunWishes()
+        state.hasRun = false
+        state.job = nil
+        state.status.activity = state.status.mode == .serve ? .idle : .finished
+        state.tellStatus(uptime, always: true)
+      }
+      return state.askers.values
+    }
+    let error = ErrorBody.conflict(message)
+    for asker in askers { asker.fail(error) }
+  }
+}
+
+extension ControlDesk.Asker {
+  func fail(_ error: ErrorBody) {
+    switch self {
+    case .evaluation(let asker, _): asker.resume(throwing: error)
+    case .checkpoint(let asker): asker.resume(throwing: error)
+    case .text(let asker, _): asker.finish(throwing: error)
+    }
+  }
+}
+
+extension ControlDesk.State {
+  mutating func emit(_ event: Event) { for follower in followers.values { follower.yield(event) } }
+
+  /// About once a second, with the rows that the curves have got since.
+  mutating func tellStatus(_ uptime: Double, always: Bool = false) {
+    let now = ContinuousClock.now
+    if !always, let lastStatus, now - lastStatus < .seconds(1) { return }
+    lastStatus = now
+    status.uptime = uptime
+    emit(.status(status))
+    guard let curves, curves.training.step.count > toldRows else { return }
+    emit(.curves(curves.rows(from: toldRows)))
+    toldRows = curves.training.step.count
+  }
+}
+
+extension CurveTables {
+  /// The training curve from a row on; no validation.
+  fileprivate func rows(from first: Int) -> CurveTables {
+    var part = CurveTables(run: run)
+    part.training.step = Array(training.step[first...])
+    part.training.epoch = Array(training.epoch[first...])
+    part.training.loss = Array(training.loss[first...])
+    part.training.perplexity = Array(training.perplexity[first...])
+    part.training.learningRate = Array(training.learningRate[first...])
+    part.training.gradientNorm = Array(training.gradientNorm[first...])
+    part.training.tokensPerSecond = Array(training.tokensPerSecond[first...])
+    return part
+  }
+
+  mutating func append(_ point: TrainingPoint) {
+    training.step.append(point.step)
+    training.epoch.append(point.epoch)
+    training.loss.append(point.loss.finite)
+    training.perplexity.append(point.perplexity.finite)
+    training.learningRate.append(point.learningRate.finite)
+    training.gradientNorm.append(point.gradientNorm.finite)
+    training.tokensPerSecond.append(point.tokensPerSecond.finite)
+  }
+
+  mutating func append(_ point: ValidationPoint) {
+    validation.step.append(point.step)
+    validation.epoch.append(point.epoch)
+    validation.loss.append(point.loss.finite)
+    validation.perplexity.append(point.perplexity.finite)
+  }
+}
+
+extension Double {
+  /// JSON has no other numbers.
+  var finite: Double? { isFinite ? self : nil }
+}

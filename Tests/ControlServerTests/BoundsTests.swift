@@ -1,0 +1,143 @@
+import ControlAPI
+import Foundation
+import Testing
+
+@testable import ControlServer
+
+/// No client can have more than its share of memory, time and connections.
+@Suite struct BoundsTests {
+  @Test func largeBodies() throws {
+    let server = try TestServer()
+    func text(_ count: Int) -> String { String(repeating: "x", count: count) }
+    // Announced: refused before it is sent.
+    let client = try server.connect()
+    try client.send("POST /v1/queue HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
+    let announced = try client.answer()
+    #expect(announced.status == 413 && announced.headers["connection"] == "close")
+    #expect(announced.body.contains("larger than 1048576 bytes, the most that /v1/queue takes"), "\(announced.body)")
+    #expect(client.isClosed())
+
+    for (path, limit, body) in [
+      ("/v1/queue", 1 << 20, (#"{"configuration":""#, #""}"#)),
+      ("/v1/generate", 64 << 10, (#"{"length":1} "#, " ")),
+    ] {
+      let filling = limit - body.0.utf8.count - body.1.utf8.count
+      let filler = path == "/v1/queue" ? text(filling) : String(repeating: " ", count: filling)
+      let fits = try server.request("POST", path, body: body.0 + filler + body.1)
+      #expect(fits.status < 300, "\(path): \(fits)")
+      let tooLarge = try server.request("POST", path, body: body.0 + filler + " " + body.1)
+      #expect(tooLarge.status == 413)
+    }
+    // Nor is one taken where none is wanted.
+    #expect(try server.request("POST", "/v1/pause", body: text(65 << 10)).status == 413)
+    #expect(try server.request("POST", "/v1/pause", body: text(64 << 10)).status == 202)
+    // In pieces, without saying how much it will be.
+    let chunked = try server.connect()
+    try chunked.send(
+      "POST /v1/generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in 0..<9 { try chunked.send("2000\r\n\(text(0x2000))\r\n") }
+    #expect(try chunked.answer().status == 413)
+  }
+
+  @Test func slowBodies() throws {
+    let server = try TestServer { $0.bodyTime = .milliseconds(300) }
+    let client = try server.connect()
+    try client.send("POST /v1/evaluate HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\n\r\n")
+    for _ in 0..<5 {
+      usleep(50_000)
+      try client.send(" ")
+    }
+    let answer = try client.answer()
+    #expect(answer.status == 408 && answer.headers["connection"] == "close", "\(answer)")
+    #expect(try answer.decoded(ErrorBody.self).code == "timeout")
+    #expect(client.isClosed())
+  }
+
+  /// Whoever is refused cannot keep the connection busy by sending on.
+  @Test func bodiesNobodyWants() throws {
+    let server = try TestServer(at: "127.0.0.1:0")
+    let client = try RawClient(port: server.port)
+    try client.send("POST /v1/queue HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+    let answer = try client.answer()
+    #expect(answer.status == 401 && answer.headers["connection"] == "close")
+    #expect(
+      soon(seconds: 8) {
+        usleep(100_000)
+        do {
+          try client.send("1\r\nx\r\n")
+          return false
+        } catch {
+          return true
+        }
+      })
+  }
+
+  @Test func headersAndTargets() throws {
+    let server = try TestServer()
+    let long = String(repeating: "a", count: 100_000)
+    for request in [
+      "GET /v1/status HTTP/1.1\r\nHost: x\r\nX-Long: \(long)\r\n\r\n",
+      "GET /\(long) HTTP/1.1\r\nHost: x\r\n\r\n",
+      "GET /v1/status HTTP/1.1\r\nHost: x\r\n\(String(repeating: "X-A: b\r\n", count: 200))\r\n",
+      "GET /v1/status HTTP/1.1\r\nHost x\r\n\r\n",
+      "hello\r\n\r\n",
+    ] {
+      let client = try server.connect()
+      // The rest may meet a connection that is closed already.
+      try? client.send(request)
+      let answer = try client.answer()
+      #expect((400..<500).contains(answer.status), "\(request.prefix(40)): \(answer)")
+    }
+    #expect(try server.request("GET", "/v1/status").status == 200)
+  }
+
+  @Test func idleConnections() throws {
+    let server = try TestServer { $0.idleTime = .milliseconds(200) }
+    let silent = try server.connect()
+    let halfway = try server.connect()
+    try halfway.send("GET /v1/status HT")
+    let used = try server.connect()
+    #expect(try used.request("GET", "/v1/status").status == 200)
+    for client in [silent, halfway, used] { #expect(client.isClosed()) }
+    // A stream is not idle.
+    let follower = try server.connect()
+    try follower.send("GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+    _ = try follower.head()
+    _ = try follower.event()
+    usleep(500_000)
+    server.backend.send(.log(LogLine(time: 0, level: .info, message: "still")))
+    #expect(try follower.event()?.name == "log")
+  }
+
+  /// Those that come when all places are taken are served when one is free.
+  @Test func tooManyConnections() throws {
+    let server = try TestServer { $0.connections = 3 }
+    var clients = try (0..<3).map { _ in try server.connect() }
+    for client in clients { #expect(try client.request("GET", "/v1/status").status == 200) }
+    let waiting = try server.connect(seconds: 1)
+    #expect(throws: RawClient.Failure.self) { try waiting.request("GET", "/v1/status") }
+    clients.removeAll()
+    #expect(try waiting.answer().status == 200)
+  }
+
+  @Test func places() throws {
+    let places = Places(2, of: "evaluations")
+    var taken = [try places.take(), try places.take()]
+    #expect(throws: ErrorBody.busy("2 evaluations are under way, the most at a time; try again later")) {
+      try places.take()
+    }
+    taken.removeLast()
+    taken.append(try places.take())
+    #expect(taken.count == 2)
+  }
+
+  /// Large answers, asked for at once and not taken.
+  @Test func clientsThatDoNotRead() throws {
+    let server = try TestServer { $0.writeTime = .milliseconds(300) }
+    let client = try server.connect()
+    try client.send(String(repeating: "GET / HTTP/1.1\r\nHost: x\r\n\r\n", count: 100))
+    usleep(800_000)
+    #expect(client.isClosed())
+    #expect(try server.request("GET", "/v1/status").status == 200)
+  }
+}
