@@ -18,7 +18,7 @@ struct StrictContainer<Key: CodingKey & CaseIterable> {
   func value<Value: Decodable>(_ key: Key) throws -> Value {
     do {
       return try container.decode(Value.self, forKey: key)
-    } catch DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty {
+    } catch let error where !(error is DecodingError) {
       // So Foundation says that a number or a text has no counterpart in Swift; it does not say where.
       throw DecodingError.typeMismatch(Value.self, .init(codingPath: [key], debugDescription: ""))
     }

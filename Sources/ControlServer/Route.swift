@@ -83,8 +83,11 @@ extension Route.Answer {
 
   /// Text of another kind.
   static func text(_ mediaType: String, status: HTTPResponse.Status = .ok, _ meaning: String) -> Self {
-    Self(status: status, meaning: meaning, content: [mediaType: ["type": "string"]])
+    Self(status: status, meaning: meaning, content: [mediaType: .string])
   }
+
+  /// OpenAPI 3.1 has no way to say what the events of a stream are: the answer's meaning does.
+  static let eventStream: [String: JSON] = ["text/event-stream": [:]]
 }
 
 /// A request to a route.

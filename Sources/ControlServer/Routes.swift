@@ -71,10 +71,11 @@ struct Routes: Sendable {
       Route(
         method: .get, path: "/v1/events", summary: "What happens, as it happens.",
         answers: [
-          .text(
-            "text/event-stream",
-            "Server-sent events: `status` (the first one), `curves`, `evaluation`, `sample`, `job` and `log`. Their "
-              + "data are the JSON of Status, CurveTables, EvaluationResult, SampleText, Job and LogLine.")
+          .init(
+            status: .ok,
+            meaning: "Server-sent events: `status` (the first one), `curves`, `evaluation`, `sample`, `job` and `log`. "
+              + "Their data are the JSON of Status, CurveTables, EvaluationResult, SampleText, Job and LogLine.",
+            content: Route.Answer.eventStream)
         ], failures: [.busy]
       ) { try events.follow($0.context, backend: backend) },
     ]
@@ -99,9 +100,8 @@ struct Routes: Sendable {
             status: .ok,
             meaning: "The text, or with `stream` server-sent events: `token`, with data {\"text\": \"…\"}, and at "
               + "last `end`, with the JSON of GenerationEnd, or `error`, with that of ErrorBody.",
-            content: [
-              "application/json": .reference(to: GenerationResult.self), "text/event-stream": ["type": "string"],
-            ])
+            content: Route.Answer.eventStream.merging(
+              ["application/json": .reference(to: GenerationResult.self)]) { $1 })
         ], failures: [.conflict, .busy], respond: generate),
       .post("/v1/checkpoint", "Saves a checkpoint now.", failures: [.conflict, .busy]) { _ in
         try await backend.checkpoint()

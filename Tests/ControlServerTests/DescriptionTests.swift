@@ -22,7 +22,7 @@ import Testing
     let end = GenerationEnd(step: 1, seed: 2, tokens: 3, seconds: 4, pausedSeconds: 5)
     let sample = SampleText(step: 1, prompt: "", temperature: 1, seed: 2, text: "")
     return [
-      status, RunStatus?.some(status.run ?? RunStatus(name: ""))!, status.ranks[0], CurveTables(run: "a"), sample,
+      status, status.run ?? RunStatus(name: ""), status.ranks[0], CurveTables(run: "a"), sample,
       SampleList(samples: [sample]), RunConfigurationText(run: "", yaml: ""), EvaluationRequest(),
       EvaluationResult(
         step: 1, part: .test, tokens: 2, loss: 3, perplexity: 4, bitsPerToken: 5, seconds: 6, pausedSeconds: 7),
