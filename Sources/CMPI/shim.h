@@ -4,6 +4,7 @@
 #include <mpi.h>
 
 static inline MPI_Comm lockstep_mpi_comm_world(void) { return MPI_COMM_WORLD; }
+static inline int lockstep_mpi_undefined(void) { return MPI_UNDEFINED; }
 static inline int lockstep_mpi_thread_funneled(void) { return MPI_THREAD_FUNNELED; }
 static inline MPI_Comm lockstep_mpi_comm_null(void) { return MPI_COMM_NULL; }
 static inline MPI_Request lockstep_mpi_request_null(void) { return MPI_REQUEST_NULL; }

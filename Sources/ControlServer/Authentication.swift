@@ -1,5 +1,6 @@
 import ControlAPI
 import Crypto
+import Files
 import Foundation
 import HTTPTypes
 import Hummingbird
@@ -7,8 +8,9 @@ import Synchronization
 
 /// Who may ask over TCP: who has the token, or a browser that came by a link and has the cookie.
 final class Authentication: Sendable {
-  static let cookieName = "lockstep"
-
+  /// Another one for every folder and machine: a browser has one set of cookies for all ports of a host, and several
+  /// daemons' pages may be open in it, each through a tunnel to this one's localhost.
+  let cookieName: String
   /// For programs, in a file.
   let token = secret()
   /// For browsers. Not the token, which would be worth more: it lasts no longer than the server, and only opens it to
@@ -22,7 +24,13 @@ final class Authentication: Sendable {
     let expires: ContinuousClock.Instant
   }
 
-  init(bounds: Bounds) { self.bounds = bounds }
+  /// `folder` is the one that is served, by its absolute path.
+  init(folder: String, bounds: Bounds) {
+    var digest = Digest()
+    digest.update("\(HostName.thisMachine):\(folder)")
+    cookieName = "lockstep-\(digest.hex().prefix(8))"
+    self.bounds = bounds
+  }
 
   /// 32 random bytes as hexadecimal digits.
   private static func secret() -> String {
@@ -50,7 +58,7 @@ final class Authentication: Sendable {
       $0.remove(at: index)
       return true
     }
-    return isGood ? Cookie(name: Self.cookieName, value: cookie, path: "/", httpOnly: true, sameSite: .strict) : nil
+    return isGood ? Cookie(name: cookieName, value: cookie, path: "/", httpOnly: true, sameSite: .strict) : nil
   }
 
   /// Whether a request carries the token or the cookie.
@@ -59,7 +67,7 @@ final class Authentication: Sendable {
       let parts = given.split(separator: " ", maxSplits: 1)
       return parts.count == 2 && parts[0].lowercased() == "bearer" && Self.same(String(parts[1]), token)
     }
-    return request.cookies[Self.cookieName].map { Self.same($0.value, cookie) } ?? false
+    return request.cookies[cookieName].map { Self.same($0.value, cookie) } ?? false
   }
 
   /// Compares digests, in a time that tells nothing of where they differ.

@@ -1,5 +1,6 @@
 import ControlAPI
 import Dispatch
+import Files
 import Hummingbird
 import NIOCore
 import NIOPosix
@@ -33,7 +34,7 @@ public final class ControlServer: Sendable {
     thread = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let loop = thread.next()
     listeners = Listeners(loop: loop, bounds: bounds)
-    let authentication = Authentication(bounds: bounds)
+    let authentication = Authentication(folder: FileSystem.parent(of: files.tokenPath), bounds: bounds)
     views = Views(listeners: listeners, authentication: authentication, bounds: bounds)
     let events = EventHub(bounds: bounds)
     let routes = Routes(

@@ -43,7 +43,8 @@ struct HostName: Equatable {
 
   var isEveryAddress: Bool { text == "0.0.0.0" || text == "::" }
 
-  private static let thisMachine: String = {
+  /// In lower case.
+  static let thisMachine: String = {
     var name = [CChar](repeating: 0, count: 256)
     gethostname(&name, name.count - 1)
     return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).lowercased()

@@ -3,7 +3,7 @@ import HTTPTypes
 
 /// The API's description, made of the routes themselves.
 enum OpenAPI {
-  static func document(_ routes: [Route]) -> JSON {
+  static func document(_ routes: [Route], cookieName: String) -> JSON {
     var paths: [String: [String: JSON]] = [:]
     for route in routes { paths[route.path, default: [:]][route.method.rawValue.lowercased()] = operation(route) }
     return [
@@ -17,7 +17,7 @@ enum OpenAPI {
       "components": [
         "securitySchemes": [
           "token": ["type": "http", "scheme": "bearer", "description": "Over TCP. The Unix socket needs none."],
-          "cookie": ["type": "apiKey", "in": "cookie", "name": .text(Authentication.cookieName)],
+          "cookie": ["type": "apiKey", "in": "cookie", "name": .text(cookieName)],
         ],
         "schemas": .object(
           Dictionary(uniqueKeysWithValues: describedTypes.map { ("\($0)", schema(of: $0)) })),

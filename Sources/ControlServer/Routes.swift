@@ -155,7 +155,7 @@ struct Routes: Sendable {
         method: .get, path: Self.loginPath, summary: "Lets a browser in that comes by a link of /v1/view.",
         query: [.init(name: "code", meaning: "The link's.")],
         answers: [
-          .init(status: .seeOther, meaning: "To the page, with the cookie `lockstep`.", content: [:]),
+          .init(status: .seeOther, meaning: "To the page, with the cookie `\(authentication.cookieName)`.", content: [:]),
           .text("text/html", status: .unauthorized, "The code is wrong, used or too old."),
         ], respond: login),
       Route(
@@ -184,7 +184,7 @@ struct Routes: Sendable {
       Route(
         method: .get, path: "/openapi.json", summary: "This description.",
         answers: [.init(status: .ok, meaning: "OpenAPI 3.1.", content: ["application/json": ["type": "object"]])]
-      ) { _ in try .json(OpenAPI.document(table)) },
+      ) { _ in try .json(OpenAPI.document(table, cookieName: authentication.cookieName)) },
     ]
   }
 }

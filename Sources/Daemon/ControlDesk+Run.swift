@@ -23,7 +23,11 @@ extension ControlDesk: RunControl {
       run.validationLoss = beginning.curves.validation.last?.loss.finite
       run.validationPerplexity = beginning.curves.validation.last?.perplexity.finite
       state.status.run = run
-      state.status.ranks = beginning.hosts.enumerated().map { RankStatus(rank: $0, host: $1) }
+      state.status.ranks = beginning.hosts.enumerated().map { rank, host in
+        RankStatus(
+          rank: rank, host: host,
+          role: rank < beginning.hosts.count - beginning.evaluators ? .training : .evaluating)
+      }
       state.configuration = RunConfigurationText(run: beginning.name, yaml: beginning.configuration)
       var curves = CurveTables(run: beginning.name)
       for point in beginning.curves.training { curves.append(point) }

@@ -24,6 +24,30 @@ public final class MPIRankGroup: RankGroup {
     host = World.host
   }
 
+  /// Some of the ranks of a job.
+  private init(_ part: consuming Communicator, farewell: consuming Communicator) {
+    communicator = part
+    self.farewell = farewell
+    host = World.host
+  }
+
+  public func split(evaluators: Int) throws -> RankSplit {
+    precondition((0..<count).contains(evaluators), "\(evaluators) evaluators of \(count) ranks")
+    if evaluators == 0 { return RankSplit(role: .training(self, nil)) }
+    let evaluates = rank >= count - evaluators
+    guard let part = try communicator.split(color: evaluates ? 1 : 0),
+      let farewell = try communicator.split(color: evaluates ? 1 : 0)
+    else { preconditionFailure("every rank has a colour") }
+    let group = MPIRankGroup(part, farewell: farewell)
+    let link = try communicator.split(color: evaluates || rank == 0 ? 0 : nil)
+    switch consume link {
+    case .some(let link):
+      let made = MPIEvaluatorLink(link)
+      return RankSplit(role: evaluates ? .evaluating(group, made) : .training(group, made))
+    case .none: return RankSplit(role: .training(group, nil))
+    }
+  }
+
   public var rank: Int { communicator.rank }
   public var count: Int { communicator.count }
 
@@ -95,5 +119,5 @@ public final class MPIRankGroup: RankGroup {
     }
   }
 
-  private static let pollMicroseconds: UInt32 = 5_000
+  static let pollMicroseconds: UInt32 = 5_000
 }

@@ -122,6 +122,35 @@ public struct Communicator: ~Copyable {
     }
   }
 
+  /// Starts handing rank 0's values to all (`MPI_Ibcast`). They are not to be touched until it is done.
+  public func startBroadcast<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>) throws -> Request {
+    let count = try Self.count(values.count)
+    return try Request("MPI_Ibcast") {
+      MPI_Ibcast(values.baseAddress, count, Number.datatype.raw, 0, raw, $0)
+    }
+  }
+
+  /// Starts receiving from another rank (`MPI_Irecv`).
+  public func startReceive<Number: MPINumber>(
+    _ values: UnsafeMutableBufferPointer<Number>, from rank: Int
+  ) throws -> Request {
+    let count = try Self.count(values.count)
+    return try Request("MPI_Irecv") {
+      MPI_Irecv(values.baseAddress, count, Number.datatype.raw, Int32(rank), 0, raw, $0)
+    }
+  }
+
+  /// The ranks that name the same colour, in their order here (`MPI_Comm_split`); nil for those that name none.
+  public func split(color: Int?) throws -> Communicator? {
+    var part = lockstep_mpi_comm_null()
+    try checked(
+      "MPI_Comm_split",
+      MPI_Comm_split(raw, color.map(Int32.init) ?? lockstep_mpi_undefined(), Int32(rank), &part))
+    if part == lockstep_mpi_comm_null() { return nil }
+    let made = try Communicator(taking: part)
+    return made
+  }
+
   /// Sends to another rank (`MPI_Send`), which calls `receive` with as many numbers.
   public func send<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>, to rank: Int) throws {
     try checked(

@@ -15,8 +15,14 @@ enum Directive: Codable, Equatable {
   case answer(RunRequest)
   /// Write on the texts that somebody has asked for, these new ones among them.
   case write([GenerationOrder], abandoned: [Int])
+  /// Take note of what the evaluators have found.
+  case take(EvaluatorResult)
+  /// Wait, asleep, until the evaluators have found something.
+  case waitForEvaluators
   /// Wait, asleep, until something else is wanted.
   case pause
+  /// The evaluators have failed, and the run with them.
+  case fail(String)
   /// The run is over: test, sample, save.
   case finish
   /// Save and end, to be gone on with.
@@ -53,6 +59,13 @@ struct Coordinator {
     /// Whether texts are being written.
     var isWriting = false
     var isPaused = false
+    /// Whether some ranks are set aside to evaluate, whether a task would have to wait for them, whether they have
+    /// anything to do, and what they have found or failed with.
+    var hasEvaluators = false
+    var evaluatorsAreBusy = false
+    var evaluatorsAreIdle = true
+    var found: [EvaluatorResult] = []
+    var failure: String?
   }
 
   /// When something was last done.
@@ -83,14 +96,17 @@ struct Coordinator {
 
   /// In this order: what belongs to the step just made, a stop, what people have asked for, the run's end, then training.
   mutating func next(at moment: Moment) -> Directive {
+    if let failure = moment.failure { return .fail(failure) }
+    if let result = moment.found.first { return .take(result) }
     if let directive = scheduled(at: moment) { return directive }
     if let reason = moment.stopReason, !moment.isFinished { return .stop(reason: reason) }
     switch moment.requests.first {
+    case .evaluate where moment.evaluatorsAreBusy: break  // in its turn
     case .evaluate, .checkpoint: return .answer(moment.requests[0])
     case .generate, nil: break
     }
     if let directive = texts(at: moment) { return directive }
-    if moment.isFinished { return .finish }
+    if moment.isFinished { return moment.evaluatorsAreIdle ? .finish : .waitForEvaluators }
     return moment.isPaused ? .pause : .train
   }
 
@@ -103,20 +119,26 @@ struct Coordinator {
       closed.epoch += 1
       closed.isBetweenEpochs = true
       let evaluates = hasValidation && isDue(schedule.evaluate, evaluation, closed)
+      if evaluates, moment.evaluatorsAreBusy { return .waitForEvaluators }
       if evaluates { evaluation = now }
       return .finishEpoch(evaluate: evaluates)
     }
     if hasValidation, isDue(schedule.evaluate, evaluation, moment) {
+      if moment.evaluatorsAreBusy { return .waitForEvaluators }
       evaluation = now
       return .evaluate
     }
     if isDue(schedule.generate, generation, moment) {
+      if moment.evaluatorsAreBusy { return .waitForEvaluators }
       generation = now
       return .generate
     }
-    // The best is kept, so it has to be there.
-    let isBest = moment.bestStep == moment.step && moment.step > 0
+    // The best is kept, so it has to be there; with evaluators it is not known yet.
+    let mayBeBest = moment.bestStep == moment.step || (moment.hasEvaluators && evaluation.step == moment.step)
+    let isBest = mayBeBest && moment.step > 0
     let isStopping = moment.stopReason != nil && !moment.isFinished
+    // So that what is saved has it.
+    if isStopping, moment.evaluatorsAreBusy { return .waitForEvaluators }
     if checkpoint.step != moment.step, isBest || isStopping || isDue(schedule.checkpoint, checkpoint, moment) {
       checkpoint = now
       return .checkpoint
@@ -127,7 +149,7 @@ struct Coordinator {
   /// One slice of writing between two steps, so that training goes on meanwhile; more where there are no steps.
   private mutating func texts(at moment: Moment) -> Directive? {
     let orders = moment.requests.compactMap { if case .generate(let order) = $0 { order } else { nil } }
-    guard moment.isWriting || !orders.isEmpty else { return nil }
+    guard moment.isWriting || !orders.isEmpty, !moment.evaluatorsAreBusy else { return nil }
     guard !orders.isEmpty || !moment.abandoned.isEmpty || moment.isPaused || moment.isFinished || writing != moment.step
     else { return nil }
     writing = moment.step

@@ -44,11 +44,11 @@ extension Run {
     }
   }
 
-  func makeTrainer(_ corpus: PreparedCorpus) throws -> Trainer<TokenReader> {
+  /// Threads and memory, looked at by all ranks before any takes some.
+  func prepareRanks(_ corpus: PreparedCorpus, _ hosts: [String]) throws {
     let training = configuration.training
     let threads = training.reproducible ? 1 : training.threads
     if threads > 0 { try group.together { try OneDNN.setThreads(threads) } }
-    let hosts = try group.gather(Array(group.host.utf8))
     let ranksHere = hosts.count { $0 == hosts[group.rank] }
     let cores = ProcessInfo.processInfo.processorCount
     if ranksHere > 1, ranksHere * OneDNN.threads > cores {
@@ -57,11 +57,13 @@ extension Run {
           "\(ranksHere) ranks of \(OneDNN.threads) threads share the \(cores) cores of this machine and wait for each "
             + "other: set OMP_NUM_THREADS=\(max(1, cores / ranksHere)), or let launch/train start them"))
     }
-    // All look at the memory before any takes some.
     try group.together { try checkMemory(vocabularySize: corpus.vocabulary.count, ranksHere: ranksHere) }
-    return try group.together {
+  }
+
+  func makeTrainer(_ corpus: PreparedCorpus, _ part: any RankGroup) throws -> Trainer<TokenReader> {
+    try part.together {
       let trainer = try Trainer(
-        configuration, vocabularySize: corpus.vocabulary.count, source: corpus.part(.train), group: group)
+        configuration, vocabularySize: corpus.vocabulary.count, source: corpus.part(.train), group: part)
       // Token files are verified when first mapped: now, rather than in the middle of an epoch on one rank.
       try trainer.verifyTokens()
       return trainer
@@ -88,15 +90,15 @@ extension Run {
   }
 
   func evaluator(
-    of part: CorpusPart, _ corpus: PreparedCorpus, _ trainer: Trainer<TokenReader>
+    of part: CorpusPart, _ corpus: PreparedCorpus, _ parameters: Parameters, _ ranks: any RankGroup
   ) throws -> Evaluator<TokenReader>? {
     guard corpus.manifest.parts[part].tokens >= 2 else { return nil }
-    return try group.together {
+    return try ranks.together {
       try Evaluator(
-        configuration.model, vocabularySize: corpus.vocabulary.count, parameters: trainer.parameters,
+        configuration.model, vocabularySize: corpus.vocabulary.count, parameters: parameters,
         source: corpus.part(part), lanes: configuration.evaluation.lanes,
         laneGroups: configuration.training.reproducible ? configuration.training.laneGroups : nil,
-        sequenceLength: configuration.training.sequenceLength, group: group)
+        sequenceLength: configuration.training.sequenceLength, group: ranks)
     }
   }
 }

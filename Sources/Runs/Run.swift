@@ -1,6 +1,7 @@
 import Checkpoints
 import Corpus
 import Files
+import Model
 import Training
 
 /// What to do about what is already in a run's folder.
@@ -12,7 +13,7 @@ public enum ResumePolicy: String, CaseIterable, Sendable {
 }
 
 /// How a run ended.
-public enum RunOutcome: Sendable {
+public enum RunOutcome: String, Codable, Sendable {
   case finished
   /// Stopped from outside, with a checkpoint to go on from.
   case interrupted
@@ -48,17 +49,60 @@ public final class Run {
     control?.runDoes(.preparing)
     reporter.report(.configuration(try ConfigurationReader.yaml(of: configuration)))
     let corpus = try openCorpus()
-    let trainer = try makeTrainer(corpus)
-    let loop = RunLoop(
-      configuration, group: group, reporter: reporter, interruption: interruption, control: control,
-      corpus: corpus, trainer: trainer, validation: try evaluator(of: .validation, corpus, trainer),
-      test: try evaluator(of: .test, corpus, trainer))
-    let lock = try group.onFirst { try loop.store.take() }
-    defer { withExtendedLifetime(lock) {} }
-    try loop.beginOrResume(resume)
-    report(corpus, trainer)
-    try loop.introduce()
-    return try loop.run()
+    let hosts = try group.gather(Array(group.host.utf8)).map { String(decoding: $0, as: UTF8.self) }
+    try prepareRanks(corpus, hosts)
+    switch try split().role {
+    case .evaluating(let part, let link): return try evaluate(corpus, part, link)
+    case .training(let part, let link):
+      return try train(corpus, part, link, hosts, interruption)
+    }
+  }
+
+  private func split() throws -> RankSplit {
+    let evaluators = configuration.coordinator.evaluators
+    guard evaluators < group.count else { throw RunError.tooFewRanks(count: group.count, evaluators: evaluators) }
+    return try group.split(evaluators: evaluators)
+  }
+
+  /// On a rank that trains, `part` being all that do.
+  private func train(
+    _ corpus: PreparedCorpus, _ part: any RankGroup, _ link: (any EvaluatorLink)?, _ hosts: [String],
+    _ interruption: Interruption
+  ) throws -> RunOutcome {
+    let pool = link.map { EvaluatorPool($0) }
+    do {
+      let trainer = try makeTrainer(corpus, part)
+      let loop = RunLoop(
+        configuration, group: part, reporter: reporter, interruption: interruption, control: control, pool: pool,
+        hosts: hosts, corpus: corpus, trainer: trainer,
+        validation: try evaluator(of: .validation, corpus, trainer.parameters, part),
+        test: try evaluator(of: .test, corpus, trainer.parameters, part))
+      let lock = try part.onFirst { try loop.store.take() }
+      defer { withExtendedLifetime(lock) {} }
+      try loop.beginOrResume(resume)
+      report(corpus, trainer)
+      try loop.introduce()
+      let outcome = try loop.run()
+      try pool?.end(.end(outcome))
+      return outcome
+    } catch {
+      try pool?.end(.fail("\(error)"))
+      throw error
+    }
+  }
+
+  /// On a rank set aside, `part` being all that are.
+  private func evaluate(
+    _ corpus: PreparedCorpus, _ part: any RankGroup, _ link: any EvaluatorLink
+  ) throws -> RunOutcome {
+    let parameters = try part.together {
+      try Parameters(ParameterLayout(configuration.model, vocabularySize: corpus.vocabulary.count))
+    }
+    return try EvaluatorLoop(
+      configuration, group: part, link: link, corpus: corpus, parameters: parameters,
+      validation: try evaluator(of: .validation, corpus, parameters, part),
+      test: try evaluator(of: .test, corpus, parameters, part)
+    ).run()
   }
 
   private func report(_ corpus: PreparedCorpus, _ trainer: Trainer<TokenReader>) {

@@ -58,8 +58,9 @@ public struct RunBeginning: Sendable {
   public let directory: String
   /// As YAML.
   public let configuration: String
-  /// Of each rank.
+  /// Of each rank; the last `evaluators` of them are set aside.
   public let hosts: [String]
+  public let evaluators: Int
   public let parameters: Int
   public let totalSteps: Int
   public let epochs: Int

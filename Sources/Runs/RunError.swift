@@ -1,13 +1,21 @@
-/// A run that cannot begin.
+/// A run that cannot begin or go on.
 public enum RunError: Error, CustomStringConvertible, Equatable {
   /// Resuming was ruled out, and the folder is not empty.
   case folderIsNotEmpty(String)
+  /// So few ranks that none would train.
+  case tooFewRanks(count: Int, evaluators: Int)
+  /// What it failed with elsewhere, in its own words.
+  case failed(String)
 
   public var description: String {
     switch self {
     case .folderIsNotEmpty(let directory):
       "\(directory) is not empty, and --resume never asks for a fresh start; expected an empty folder: give "
         + "the run another name, remove the folder, or resume"
+    case .tooFewRanks(let count, let evaluators):
+      "coordinator.evaluators sets \(evaluators) ranks aside, and there are \(count); expected one more at least, to train: "
+        + "start more ranks or lower it"
+    case .failed(let message): message
     }
   }
 }

@@ -18,6 +18,12 @@ final class RunLoop {
   private let interruption: Interruption
   /// On the first rank, if somebody watches.
   private let control: (any RunControl)?
+  /// The ranks set aside, on the first rank; and whether there are any, on all.
+  private let pool: EvaluatorPool?
+  private let hasEvaluators: Bool
+  /// Of them, on the first rank.
+  private var found: [EvaluatorResult] = []
+  private var failure: String?
   private let validation: Evaluator<TokenReader>?
   private let test: Evaluator<TokenReader>?
   private let clock = ContinuousClock()
@@ -34,10 +40,14 @@ final class RunLoop {
   /// Of texts under way: when they were asked for, and for how long training has stood still for texts since.
   private var writing: [Int: (begun: ContinuousClock.Instant, paused: Double, step: Int)] = [:]
   private var ranks: RankPaces
+  /// Of all ranks, those set aside included.
+  private let hosts: [String]
+  private let writer: SampleWriter
 
   init(
     _ configuration: RunConfiguration, group: any RankGroup, reporter: any Reporter, interruption: Interruption,
-    control: (any RunControl)?, corpus: PreparedCorpus, trainer: Trainer<TokenReader>,
+    control: (any RunControl)?, pool: EvaluatorPool?, hosts: [String], corpus: PreparedCorpus,
+    trainer: Trainer<TokenReader>,
     validation: Evaluator<TokenReader>?,
     test: Evaluator<TokenReader>?
   ) {
@@ -46,6 +56,9 @@ final class RunLoop {
     self.reporter = reporter
     self.interruption = interruption
     self.control = control
+    self.pool = pool
+    self.hosts = hosts
+    hasEvaluators = configuration.coordinator.evaluators > 0
     self.corpus = corpus
     self.trainer = trainer
     self.validation = validation
@@ -53,19 +66,20 @@ final class RunLoop {
     store = CheckpointStore("\(configuration.output.directory)/\(configuration.name)")
     saver = group.isFirst ? CheckpointSaver(store, configuration.output) : nil
     begun = clock.now
-    desk = GenerationDesk(
-      configuration.model, Tokenizer(vocabulary: corpus.vocabulary), trainer.parameters, group: group)
+    let tokenizer = Tokenizer(vocabulary: corpus.vocabulary)
+    desk = GenerationDesk(configuration.model, tokenizer, trainer.parameters, group: group)
+    writer = SampleWriter(configuration, tokenizer, trainer.parameters, group: group)
     ranks = RankPaces(group)
   }
 
   /// Tells whoever watches how the run stands before its first step. All ranks take part.
   func introduce() throws {
-    let hosts = try group.gather(Array(group.host.utf8)).map { String(decoding: $0, as: UTF8.self) }
     let yaml = try ConfigurationReader.yaml(of: configuration)
     _ = try group.onFirst {
       try control?.runBegins(
         RunBeginning(
           name: configuration.name, directory: store.directory, configuration: yaml, hosts: hosts,
+          evaluators: configuration.coordinator.evaluators,
           parameters: trainer.parameters.layout.parameterCount, totalSteps: trainer.totalSteps,
           epochs: configuration.training.epochs, progress: trainer.progress, curves: curves, samples: results.samples))
     }
@@ -79,12 +93,13 @@ final class RunLoop {
       return .finished
     }
     var coordinator = Coordinator(
-      configuration.coordinator, hasValidation: validation != nil, at: moment, evaluated: curves.validation.last?.step,
+      configuration.coordinator, hasValidation: validation != nil, at: try moment(),
+      evaluated: curves.validation.last?.step,
       generated: results.samples.last?.step, saved: trainer.progress.step)
     while true {
       let directive = try agree {
-        listen()
-        return coordinator.next(at: moment)
+        try listen()
+        return coordinator.next(at: try moment())
       }
       control?.runDoes(directive.activity)
       switch directive {
@@ -95,7 +110,10 @@ final class RunLoop {
       case .checkpoint: try save()
       case .answer(let request): try answer(request)
       case .write(let orders, let abandoned): try write(orders, abandoned: abandoned)
+      case .take(let result): take(result)
+      case .waitForEvaluators: _ = try group.onFirst { try pool?.waitForMessages().forEach(hear) }
       case .pause: _ = try group.onFirst { control?.waitForWishes() }
+      case .fail(let message): throw RunError.failed(message)
       case .finish:
         try finish()
         reporter.report(.finished(summary(trained: !wasFinished)))
@@ -111,24 +129,27 @@ final class RunLoop {
   }
 
   /// What the first rank decides, on every rank. Nothing is said for `train`, which is nearly always.
-  private func agree(_ decide: () -> Directive) throws -> Directive {
-    let own = group.isFirst ? decide() : .train
+  private func agree(_ decide: () throws -> Directive) throws -> Directive {
+    let own = group.isFirst ? try decide() : .train
     let said = try group.share(own == .train ? [] : Array(JSONEncoder().encode(own)))
     return said.isEmpty ? .train : try JSONDecoder().decode(Directive.self, from: Data(said))
   }
 
-  private var moment: Coordinator.Moment {
+  private func moment() throws -> Coordinator.Moment {
     let progress = trainer.progress
     return Coordinator.Moment(
       step: progress.step, epoch: progress.epoch, isBetweenEpochs: progress.stepInEpoch == 0,
       epochIsComplete: trainer.epochIsComplete, isFinished: progress.finished != nil,
       bestStep: progress.bestLoss == nil ? nil : progress.bestStep, seconds: (clock.now - begun) / .seconds(1),
       stopReason: interruption.reason ?? wishes.stopReason ?? stopReason, requests: wishes.requests,
-      abandoned: wishes.abandoned, isWriting: !desk.isEmpty, isPaused: wishes.isPaused)
+      abandoned: wishes.abandoned, isWriting: !desk.isEmpty, isPaused: wishes.isPaused,
+      hasEvaluators: hasEvaluators, evaluatorsAreBusy: try pool?.isBusy() ?? false,
+      evaluatorsAreIdle: pool?.isIdle ?? true, found: found, failure: failure)
   }
 
   /// Takes note of what is wanted; what was wanted and is not done stays.
-  private func listen() {
+  private func listen() throws {
+    try pool?.messages().forEach(hear)
     guard let new = control?.wishes() else { return }
     wishes.requests += new.requests
     wishes.abandoned += new.abandoned
@@ -165,11 +186,14 @@ final class RunLoop {
 
   private func finishEpoch(evaluates: Bool) throws {
     try trainer.checkParameters()
-    let evaluation = evaluates ? try measure(validation) : nil
-    trainer.finishEpoch(validationLoss: evaluation?.loss)
+    // Away with them the value comes later, and is told then.
+    let evaluation = evaluates && !hasEvaluators ? try measure(validation) : nil
+    trainer.finishEpoch()
     let progress = trainer.progress
     flushCurve()
-    if let evaluation { append(evaluation) }
+    let task = EvaluationTask(part: .validation, step: progress.step, epoch: progress.epoch, isEndOfEpoch: true)
+    if let evaluation { observe(evaluation, task) }
+    if evaluates { try pool?.hand(.evaluate(task), trainer.parameters) }
     let (trainingLoss, tokensPerSecond, seconds) = pace.epochEnds()
     reporter.report(
       .epoch(
@@ -177,16 +201,52 @@ final class RunLoop {
           epoch: progress.epoch, epochs: configuration.training.epochs, step: progress.step,
           trainingLoss: trainingLoss, trainingPerplexity: exp(trainingLoss),
           validationLoss: evaluation?.loss, validationPerplexity: evaluation?.perplexity,
-          isBest: evaluation != nil && progress.bestStep == progress.step,
+          isBest: evaluation != nil && trainer.progress.bestStep == progress.step,
           tokensPerSecond: tokensPerSecond, seconds: seconds)))
   }
 
   private func evaluate() throws {
     try trainer.checkParameters()
-    guard let evaluation = try measure(validation) else { return }
-    trainer.observe(validationLoss: evaluation.loss)
-    let point = append(evaluation)
-    reporter.report(.validation(point, isBest: trainer.progress.bestStep == trainer.progress.step))
+    let task = EvaluationTask(part: .validation, step: trainer.progress.step, epoch: trainer.progress.epoch)
+    try pool?.hand(.evaluate(task), trainer.parameters)
+    guard !hasEvaluators, let evaluation = try measure(validation) else { return }
+    let point = observe(evaluation, task)
+    reporter.report(.validation(point, isBest: trainer.progress.bestStep == point.step))
+  }
+
+  /// Takes note of an evaluation on schedule, on every rank that trains.
+  @discardableResult
+  private func observe(_ evaluation: Evaluation, _ task: EvaluationTask) -> ValidationPoint {
+    trainer.observe(
+      validationLoss: evaluation.loss, step: task.step, epoch: task.epoch, isEndOfEpoch: task.isEndOfEpoch)
+    let point = ValidationPoint(
+      step: task.step, epoch: task.epoch, loss: evaluation.loss, perplexity: evaluation.perplexity)
+    curves.validation.append(point)
+    return point
+  }
+
+  /// What the evaluators tell, on the first rank: what all have to know waits for its directive.
+  private func hear(_ message: EvaluatorMessage) {
+    switch message {
+    case .result(let result): found.append(result)
+    case .pieces(let pieces): deliver(pieces)
+    case .failed(let message): failure = message
+    case .ended: break
+    }
+  }
+
+  private func take(_ result: EvaluatorResult) {
+    if !found.isEmpty { found.removeFirst() }
+    switch result {
+    case .evaluation(let task, let evaluation, let seconds):
+      if let id = task.request {
+        control?.answer(id, .evaluated(evaluation, step: task.step, seconds: seconds, pausedSeconds: 0))
+        return
+      }
+      let point = observe(evaluation, task)
+      reporter.report(.validation(point, isBest: trainer.progress.bestStep == point.step))
+    case .samples(let samples): add(samples)
+    }
   }
 
   private func measure(_ evaluator: Evaluator<TokenReader>?) throws -> Evaluation? {
@@ -197,15 +257,6 @@ final class RunLoop {
     return evaluation
   }
 
-  @discardableResult
-  private func append(_ evaluation: Evaluation) -> ValidationPoint {
-    let point = ValidationPoint(
-      step: trainer.progress.step, epoch: trainer.progress.epoch, loss: evaluation.loss,
-      perplexity: evaluation.perplexity)
-    curves.validation.append(point)
-    return point
-  }
-
   private func append(_ point: TrainingPoint) {
     curves.training.append(point)
     reporter.report(.curve(point))
@@ -213,16 +264,23 @@ final class RunLoop {
 
   private func flushCurve() { pace.flush { append($0) } }
 
-  /// Does what somebody has asked for, at once.
+  /// Does what somebody has asked for, or hands it to the evaluators.
   private func answer(_ request: RunRequest) throws {
     wishes.requests.removeAll { $0 == request }
     let begin = clock.now
     switch request {
     case .evaluate(let id, let part):
-      guard let evaluation = try (part == .validation ? validation : test)?.evaluate() else {
+      guard let evaluator = part == .validation ? validation : test else {
         control?.answer(id, .failed("the corpus has no \(part.rawValue) part; expected one in corpus.\(part.rawValue)"))
         return
       }
+      if hasEvaluators {
+        let task = EvaluationTask(
+          part: part, step: trainer.progress.step, epoch: trainer.progress.epoch, request: id)
+        try pool?.hand(.evaluate(task), trainer.parameters)
+        return
+      }
+      let evaluation = try evaluator.evaluate()
       let seconds = (clock.now - begin) / .seconds(1)
       control?.answer(
         id, .evaluated(evaluation, step: trainer.progress.step, seconds: seconds, pausedSeconds: seconds))
@@ -235,7 +293,7 @@ final class RunLoop {
   }
 
   /// Training stands still for so long at most for one slice of writing, between two steps.
-  private static var sliceSeconds: Double { 0.05 }
+  static var sliceSeconds: Double { 0.05 }
 
   private func write(_ orders: [GenerationOrder], abandoned: [Int]) throws {
     wishes.requests.removeAll { if case .generate(let order) = $0 { orders.contains(order) } else { false } }
@@ -243,9 +301,17 @@ final class RunLoop {
     let begin = clock.now
     for order in orders { writing[order.id] = (begin, 0, trainer.progress.step) }
     for id in abandoned { writing[id] = nil }
+    if hasEvaluators {
+      try pool?.hand(.write(orders), trainer.parameters)
+      return
+    }
     let pieces = try desk.write(orders, abandoned: abandoned, seconds: Self.sliceSeconds)
     let seconds = (clock.now - begin) / .seconds(1)
     for id in writing.keys { writing[id]?.paused += seconds }
+    deliver(pieces)
+  }
+
+  private func deliver(_ pieces: [GenerationDesk.Piece]) {
     for piece in pieces {
       guard let text = writing[piece.id] else { continue }
       if !piece.text.isEmpty { control?.answer(piece.id, .text(piece.text)) }
@@ -270,31 +336,18 @@ final class RunLoop {
       reporter.report(
         .test(loss: evaluation.loss, perplexity: evaluation.perplexity, bitsPerToken: evaluation.bitsPerToken))
     }
-    try generate()
+    add(try writer.write(step: trainer.progress.step))
     results.isComplete = true
     try save()
     try finishSaving()
   }
 
-  /// One sample of every prompt and temperature; the ranks write some each.
   private func generate() throws {
-    let settings = configuration.generation
-    let tasks = settings.prompts.flatMap { prompt in settings.temperatures.map { (prompt, $0) } }
-    let own = try group.together {
-      try stride(from: group.rank, to: tasks.count, by: group.count).map { stream in
-        let (prompt, temperature) = tasks[stream]
-        let writer = try TextWriter(
-          configuration.model, Tokenizer(vocabulary: corpus.vocabulary), trainer.parameters, prompt: prompt,
-          SamplingSettings(temperature: temperature, seed: configuration.seed, stream: stream))
-        return Sample(
-          step: trainer.progress.step, temperature: temperature, seed: configuration.seed, stream: stream,
-          prompt: prompt, text: try writer.write(settings.length))
-      }
-    }
-    let all = try group.gather(Array(JSONEncoder().encode(own))).flatMap {
-      try JSONDecoder().decode([Sample].self, from: Data($0))
-    }
-    let samples = all.sorted { $0.stream < $1.stream }
+    try pool?.hand(.sample(step: trainer.progress.step), trainer.parameters)
+    if !hasEvaluators { add(try writer.write(step: trainer.progress.step)) }
+  }
+
+  private func add(_ samples: [Sample]) {
     results.add(samples)
     for sample in samples { reporter.report(.sample(sample)) }
   }
@@ -323,9 +376,10 @@ extension Directive {
     case .finishEpoch, .evaluate, .answer(.evaluate): .evaluating
     case .generate, .write, .answer(.generate): .generating
     case .checkpoint, .answer(.checkpoint): .saving
+    case .take: .training
+    case .waitForEvaluators, .finish: .evaluating
     case .pause: .paused
-    case .finish: .evaluating
-    case .stop: .stopping
+    case .stop, .fail: .stopping
     }
   }
 }

@@ -4,7 +4,7 @@ import Kernels
 import Model
 
 /// Loss of a text.
-public struct Evaluation: Equatable, Sendable {
+public struct Evaluation: Codable, Equatable, Sendable {
   /// Predictions made: all tokens but the first.
   public let predictions: Int
   /// Sum of -ln p over them, in nats.

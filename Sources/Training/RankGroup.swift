@@ -29,6 +29,8 @@ public protocol RankGroup: GradientExchange {
   func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws
   /// Waits, asleep, until every rank is here: for what may take one of them long.
   func waitForAll() throws
+  /// Sets the last ranks aside to evaluate; at least one must be left to train. All ranks take part.
+  func split(evaluators: Int) throws -> RankSplit
 }
 
 extension RankGroup {
@@ -106,4 +108,8 @@ public final class SingleRank: RankGroup {
   }
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {}
   public func waitForAll() {}
+  public func split(evaluators: Int) -> RankSplit {
+    precondition(evaluators == 0, "there is one rank")
+    return RankSplit(role: .training(self, nil))
+  }
 }

@@ -107,6 +107,11 @@ extension RunConfiguration {
         "coordinator.\(key)", intervals.map(\.description), intervals.allSatisfy { $0.isPositive },
         "intervals of more than nothing")
     }
+    try atLeast("coordinator.evaluators", coordinator.evaluators, 0)
+    try check(
+      "coordinator.evaluators", coordinator.evaluators,
+      coordinator.evaluators == 0 || !training.reproducible || (training.patience == 0 && schedule.kind != .plateau),
+      "0 with training.reproducible and patience or a plateau, which then depend on when evaluations are done")
     let evaluatesEpochs = coordinator.evaluate.contains { if case .epochs = $0 { true } else { false } }
     for (key, isUsed) in [
       ("training.patience", training.patience > 0), ("schedule.kind", schedule.kind == .plateau),

@@ -134,6 +134,9 @@ public struct CoordinatorConfiguration: Codable, Equatable, Sendable {
   public var generate: [Interval] = []
   /// Checkpoints, beside those at the beginning, at the end, when the run is stopped, and when validation was best.
   public var checkpoint = [Interval.epochs(1), .seconds(600)]
+  /// Ranks set aside, the last ones, that evaluate and write texts with copies of the parameters while the others go on
+  /// training.
+  public var evaluators = 0
 
   public init() {}
 }

@@ -271,19 +271,27 @@ public final class Trainer<Source: TokenSource> {
     guard norm(parameters.buffer).isFinite else { throw TrainingError.diverged(step: progress.step, of: "a parameter") }
   }
 
-  /// Closes a complete epoch with its validation loss (nats per token; nil without a validation text). The
-  /// next begins at the start of every lane, from zero state.
-  public func finishEpoch(validationLoss: Double?) {
+  /// Closes a complete epoch: the next begins at the start of every lane, from zero state. Its validation loss, if there
+  /// is to be one, is then observed.
+  public func finishEpoch() {
     precondition(epochIsComplete)
     progress.epoch += 1
     progress.stepInEpoch = 0
     for block in blocks { block.state.clear() }
-    if let validationLoss { progress.closeEpoch(validationLoss: validationLoss, schedule: configuration.schedule) }
     recordFinish()
   }
 
-  /// Takes note of a validation loss (nats per token) in the middle of an epoch: it may be the best so far.
-  public func observe(validationLoss: Double) { progress.observe(validationLoss: validationLoss) }
+  /// Takes note of a validation loss (nats per token) of the model as it was after so many steps and complete epochs. One
+  /// at the end of an epoch counts for patience and plateau.
+  public func observe(validationLoss: Double, step: Int, epoch: Int, isEndOfEpoch: Bool) {
+    if isEndOfEpoch {
+      progress.closeEpoch(
+        validationLoss: validationLoss, step: step, epoch: epoch, schedule: configuration.schedule)
+    } else {
+      progress.observe(validationLoss: validationLoss, step: step, epoch: epoch)
+    }
+    recordFinish()
+  }
 
   private func recordFinish() {
     let training = configuration.training

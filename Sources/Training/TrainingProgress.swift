@@ -31,8 +31,9 @@ public struct TrainingProgress: Codable, Equatable, Sendable {
 
   public init() {}
 
-  /// Takes note of a validation loss: it may be the best so far.
-  mutating func observe(validationLoss: Double) {
+  /// Takes note of a validation loss, nats per token, of the model as it was after so many steps and complete epochs: it
+  /// may be the best so far.
+  mutating func observe(validationLoss: Double, step: Int, epoch: Int) {
     guard validationLoss < bestLoss ?? .infinity else { return }
     bestLoss = validationLoss
     bestEpoch = epoch
@@ -42,10 +43,10 @@ public struct TrainingProgress: Codable, Equatable, Sendable {
   }
 
   /// Takes note of the validation loss at the end of an epoch, which also counts for patience and plateau.
-  mutating func closeEpoch(validationLoss: Double, schedule: ScheduleConfiguration) {
+  mutating func closeEpoch(validationLoss: Double, step: Int, epoch: Int, schedule: ScheduleConfiguration) {
     plateauEpochs += 1
     epochsSinceBest += 1
-    observe(validationLoss: validationLoss)
+    observe(validationLoss: validationLoss, step: step, epoch: epoch)
     guard schedule.kind == .plateau, plateauEpochs > schedule.patience else { return }
     reductions += 1
     plateauEpochs = 0

@@ -10,12 +10,12 @@ import Testing
 
   @Test func noRouteAnswersWithoutTheToken() throws {
     let server = try TestServer(at: "127.0.0.1:0")
-    let token = try server.token()
+    let (token, cookie) = (try server.token(), try server.cookieName())
     let wrong: [[String: String]] = [
       [:], ["Authorization": "Bearer"], ["Authorization": "Bearer \(token.dropLast())"],
       ["Authorization": "Bearer \(token)0"], ["Authorization": "Basic \(token)"], ["Authorization": token],
-      ["Authorization": "Bearer \(token.uppercased())x"], ["Cookie": "lockstep=\(token)"], ["Cookie": "lockstep="],
-      ["Cookie": "lockstep=\(String(repeating: "0", count: 64))"], ["X-Token": token],
+      ["Authorization": "Bearer \(token.uppercased())x"], ["Cookie": "\(cookie)=\(token)"], ["Cookie": "\(cookie)="],
+      ["Cookie": "\(cookie)=\(String(repeating: "0", count: 64))"], ["X-Token": token],
     ]
     let paths = server.routes.map { ($0.method.rawValue, path($0)) }
     #expect(paths.count >= 23)
@@ -98,8 +98,9 @@ import Testing
     let cookie = try #require(entered.headers["set-cookie"])
     let parts = Set(cookie.components(separatedBy: "; "))
     #expect(parts.isSuperset(of: ["HttpOnly", "SameSite=Strict", "Path=/"]) && parts.count == 4, "\(cookie)")
-    let value = try #require(parts.first { $0.hasPrefix("lockstep=") })
-    #expect(value != "lockstep=\(try server.token())")
+    let name = try server.cookieName()
+    let value = try #require(parts.first { $0.hasPrefix("\(name)=") })
+    #expect(value != "\(name)=\(try server.token())")
 
     // Used, wrong, none.
     for path in [login, "/login?code=\(String(repeating: "0", count: 64))", "/login?code=", "/login"] {
@@ -122,6 +123,23 @@ import Testing
     #expect(URLComponents(string: next.url)?.port == url.port && next.url != link.url)
   }
 
+  /// A browser gives the cookies of a host to all its ports, so one that has two daemons' pages open sends both.
+  @Test func twoDaemonsInOneBrowser() throws {
+    let servers = [try TestServer(), try TestServer()]
+    let cookies = try servers.map { server in
+      let link: ViewLink = try server.request("POST", "/v1/view").decoded()
+      let query = try #require(URLComponents(string: link.url)?.query)
+      return try #require(server.tcp("GET", "/login?\(query)").headers["set-cookie"]?.split(separator: ";").first)
+    }
+    #expect(Set(cookies.map { $0.prefix { $0 != "=" } }).count == 2, "one cookie would take the other's place")
+    for server in servers {
+      #expect(try server.tcp("GET", "/", headers: ["Cookie": cookies.joined(separator: "; ")]).status == 200)
+    }
+    // The same daemon, started again, has no more than its one.
+    let names = (0..<2).map { _ in Authentication(folder: "/a", bounds: Bounds()).cookieName }
+    #expect(names[0] == names[1])
+  }
+
   @Test func oldCodesAndTooMany() throws {
     let server = try TestServer { $0.linkTime = .milliseconds(50) }
     let link: ViewLink = try server.request("POST", "/v1/view").decoded()
@@ -131,7 +149,7 @@ import Testing
 
     var bounds = Bounds()
     bounds.links = 3
-    let authentication = Authentication(bounds: bounds)
+    let authentication = Authentication(folder: "/", bounds: bounds)
     let codes = (0..<4).map { _ in authentication.makeCode() }
     #expect(codes.map { authentication.redeem($0) != nil } == [false, true, true, true])
   }

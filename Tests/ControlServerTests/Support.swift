@@ -41,6 +41,12 @@ final class TestServer: Sendable {
     try String(contentsOfFile: server.tokenPath, encoding: .utf8).trimmingCharacters(in: .newlines)
   }
 
+  /// As its description has it.
+  func cookieName() throws -> String {
+    let description = try request("GET", "/openapi.json").body
+    return try String(#require(description.firstMatch(of: /lockstep-[0-9a-f]{8}/)).output)
+  }
+
   /// Over the Unix socket.
   func connect(seconds: Int = 20) throws -> RawClient { try RawClient(socket: server.socketPath, seconds: seconds) }
 
@@ -60,7 +66,7 @@ final class TestServer: Sendable {
   /// The table that it is made of.
   var routes: [Route] {
     let bounds = Bounds()
-    let authentication = Authentication(bounds: bounds)
+    let authentication = Authentication(folder: folder.path, bounds: bounds)
     let loop = MultiThreadedEventLoopGroup.singleton.next()
     return Routes(
       backend: backend, bounds: bounds, authentication: authentication, events: EventHub(bounds: bounds),

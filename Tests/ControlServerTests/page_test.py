@@ -1,6 +1,6 @@
 """Looks at the live page of a daemon with a browser, as a person would.
 
-    python3 page_test.py "$(lockstep view --print)" --restart ./restart --screenshots pictures
+    python3 page_test.py "$(lockstep view --no-open | head -n 1)" --restart ./restart --screenshots pictures
 
 Needs Debian's package `chromium` and nothing beyond Python. The daemon has a run under way that lasts some minutes
 longer. The restart command ends the daemon and starts it again at the same address, and may print a new login link.
@@ -256,18 +256,35 @@ class PageTest:
         # One more than a JavaScript number can tell from its neighbour.
         self.fill("seed", "9007199254740993")
         self.press_button("#generate .primary")
-        self.page.wait("writing === null && document.getElementById('written-end').textContent", "the text ends", 120)
+        self.writing_ends()
+        if self.page.value("document.querySelector('.message') !== null"):
+            # A model of words knows only its own.
+            refusal = self.answer("'<img'")
+            self.clear_messages()
+            passed(f"a prompt of other words is refused: {refusal}")
+            prompt = ""
+            self.fill("prompt", prompt)
+            self.press_button("#generate .primary")
+            self.writing_ends()
         end = self.page.text("#written-end")
         expect("9007199254740993" in end, f"expected the seed as it was given, found: {end}")
         first = self.page.text("#written")
         expect(first.startswith(prompt) and len(first) > len(prompt), f"expected the prompt and more, found: {first}")
-        expect(self.page.value("document.querySelector('#written img') === null"), "text is never taken for HTML")
         self.fill("length", "10000")
         self.press_button("#generate .primary")
         self.page.wait("document.getElementById('written').textContent.length > 60", "tokens come one by one")
         self.press_button("#generate-stop")
         self.page.wait("document.getElementById('written-end').textContent === 'Stopped.'", "writing can be stopped")
         passed(f"text is written: {end}")
+
+    def writing_ends(self):
+        self.page.wait(
+            "writing === null && (document.getElementById('written-end').textContent"
+            " || document.querySelector('.message'))",
+            "the text ends, or is refused",
+            120,
+        )
+        expect(self.page.value("document.querySelector('img[src=x]') === null"), "text is never taken for HTML")
 
     def fill(self, name, text):
         field = f"document.getElementById('generate').elements.namedItem({name!r})"
@@ -277,10 +294,14 @@ class PageTest:
     def queue_takes_a_run(self):
         if self.page.value("document.getElementById('queue').hidden"):
             return passed("the queue is not shown: this daemon has one run alone")
+        shown = "document.querySelector('.pill[data-state=running]').closest('.job').querySelector('.facts').textContent"
+        facts = self.page.value(shown)
+        expect("step" in facts, f"expected the step of the job that runs, found: {facts}")
+        self.page.wait(f"{shown} !== {facts!r}", "the job that runs is seen to get on", 60)
         count = self.jobs()
         for name in ["page-test-1", "page-test-2"]:
             self.page.value("document.querySelector('#submit [name=configuration]').focus()")
-            self.page.type(f"name: {name}\n")
+            self.page.type(f"name: {name}\ncorpus: {{sampleLines: 2000}}\n")
             self.press_button("#submit .primary")
             count += 1
             self.page.wait(f"document.querySelectorAll('.job').length === {count}", f"{name} is in the queue")

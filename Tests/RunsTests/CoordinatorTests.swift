@@ -25,7 +25,24 @@ import Training
     /// Slices that a text takes, and those that are left of all.
     var slicesPerText = 3
     var slicesLeft = 0
+    /// Steps that are made while the evaluators are at it.
+    var evaluationSteps = 3
+    var handedAt = 0
     var moment = Coordinator.Moment()
+
+    mutating func handOver() {
+      guard moment.hasEvaluators else { return }
+      handedAt = moment.step
+      moment.evaluatorsAreBusy = true
+      moment.evaluatorsAreIdle = false
+    }
+
+    mutating func comeBack() {
+      moment.evaluatorsAreBusy = false
+      moment.evaluatorsAreIdle = true
+      let task = EvaluationTask(part: .validation, step: handedAt, epoch: moment.epoch)
+      moment.found.append(.evaluation(task, Evaluation(predictions: 1, nats: 1), seconds: 1))
+    }
 
     /// What was done, `train` apart, each with its step; ends with the run, or at a stop.
     mutating func diary(evaluated: Int? = nil, generated: Int? = nil, saved: Int? = 0) -> [String] {
@@ -43,6 +60,7 @@ import Training
           if moment.step == stopAfter { moment.stopReason = "asked" }
           moment.requests += requests[moment.step] ?? []
           if moment.step == pauseAfter { moment.isPaused = true }
+          if moment.evaluatorsAreBusy, moment.step == handedAt + evaluationSteps { comeBack() }
           continue
         case .finishEpoch(let evaluates):
           moment.epoch += 1
@@ -50,9 +68,11 @@ import Training
           moment.isBetweenEpochs = true
           moment.isFinished = moment.epoch == epochs
           diary.append(evaluates ? "\(moment.step) epoch+" : "\(moment.step) epoch")
+          if evaluates { handOver() }
           if evaluates, best.contains(moment.step) { moment.bestStep = moment.step }
         case .evaluate:
           diary.append("\(moment.step) evaluate")
+          handOver()
           if best.contains(moment.step) { moment.bestStep = moment.step }
         case .generate: diary.append("\(moment.step) generate")
         case .checkpoint: diary.append("\(moment.step) checkpoint")
@@ -70,6 +90,13 @@ import Training
           diary.append("\(moment.step) pause")
           pauses -= 1
           moment.isPaused = pauses > 0
+        case .take(let result):
+          moment.found.removeFirst()
+          if case .evaluation(let task, _, _) = result { diary.append("\(moment.step) take \(task.step)") }
+        case .waitForEvaluators:
+          diary.append("\(moment.step) wait")
+          comeBack()
+        case .fail: return diary + ["\(moment.step) fail"]
         case .finish: return diary + ["\(moment.step) finish"]
         case .stop: return diary + ["\(moment.step) stop"]
         }
@@ -229,5 +256,39 @@ import Training
     simulation.requests = [8: [.evaluate(id: 1, part: .test)]]
     simulation.stopAfter = 8
     #expect(simulation.diary() == ["4 epoch", "8 epoch", "8 answer", "8 finish"])
+  }
+
+  @Test func evaluatorsWorkWhileOthersTrain() {
+    var simulation = Simulation()
+    simulation.moment.hasEvaluators = true
+    #expect(
+      simulation.diary() == [
+        "4 epoch+", "4 checkpoint", "7 take 4", "8 epoch+", "8 checkpoint", "8 wait", "8 take 8", "8 finish",
+      ])
+  }
+
+  @Test func anEvaluationWaitsForTheOneBefore() {
+    var simulation = simulation(evaluate: [.steps(2)])
+    simulation.moment.hasEvaluators = true
+    #expect(
+      simulation.diary() == [
+        "2 evaluate", "2 checkpoint", "4 wait", "4 take 2", "4 epoch+", "4 checkpoint", "6 wait", "6 take 4",
+        "6 evaluate", "6 checkpoint", "8 wait", "8 take 6", "8 epoch+", "8 checkpoint", "8 wait", "8 take 8",
+        "8 finish",
+      ])
+  }
+
+  @Test func aStopWaitsForWhatIsKnownSoon() {
+    var simulation = Simulation()
+    simulation.moment.hasEvaluators = true
+    simulation.stopAfter = 5
+    #expect(
+      simulation.diary() == ["4 epoch+", "4 checkpoint", "5 wait", "5 take 4", "5 checkpoint", "5 stop"])
+  }
+
+  @Test func evaluatorsThatFailEndTheRun() {
+    var simulation = Simulation()
+    simulation.moment.failure = "no memory"
+    #expect(simulation.diary() == ["0 fail"])
   }
 }

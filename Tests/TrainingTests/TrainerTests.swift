@@ -32,7 +32,7 @@ import Training
   private func losses(_ trainer: Trainer<[Int32]>, steps: Int) throws -> [Double] {
     try (0..<steps).map { _ in
       let report = try trainer.step()
-      if trainer.epochIsComplete { trainer.finishEpoch(validationLoss: nil) }
+      if trainer.epochIsComplete { trainer.finishEpoch() }
       return report.loss
     }
   }
@@ -139,7 +139,9 @@ import Training
     try impatient.begin()
     for loss in [3.0, 2.0, 2.5, 2.1] {
       while !impatient.epochIsComplete { _ = try impatient.step() }
-      impatient.finishEpoch(validationLoss: loss)
+      impatient.finishEpoch()
+      impatient.observe(
+        validationLoss: loss, step: impatient.progress.step, epoch: impatient.progress.epoch, isEndOfEpoch: true)
     }
     #expect(impatient.progress.finished == .patience)
     #expect(impatient.progress.bestLoss == 2 && impatient.progress.bestEpoch == 2)
@@ -184,6 +186,7 @@ import Training
     var rank: Int { 0 }
     var host: String { "here" }
     var waitedSeconds: Double { 0 }
+    func split(evaluators: Int) -> RankSplit { RankSplit(role: .training(self, nil)) }
     func begin(_ values: UnsafeMutableBufferPointer<Float>) {}
     func progress() {}
     func finish() {}

@@ -1,0 +1,88 @@
+import Checkpoints
+import Corpus
+import Foundation
+import Model
+import Training
+
+/// The loop of a rank set aside: does the tasks that come, asleep in between.
+final class EvaluatorLoop {
+  private let configuration: RunConfiguration
+  private let group: any RankGroup
+  private let link: any EvaluatorLink
+  private let parameters: Parameters
+  private let validation: Evaluator<TokenReader>?
+  private let test: Evaluator<TokenReader>?
+  private let writer: SampleWriter
+  private let desk: GenerationDesk
+  private let clock = ContinuousClock()
+
+  init(
+    _ configuration: RunConfiguration, group: any RankGroup, link: any EvaluatorLink, corpus: PreparedCorpus,
+    parameters: Parameters, validation: Evaluator<TokenReader>?, test: Evaluator<TokenReader>?
+  ) {
+    self.configuration = configuration
+    self.group = group
+    self.link = link
+    self.parameters = parameters
+    self.validation = validation
+    self.test = test
+    let tokenizer = Tokenizer(vocabulary: corpus.vocabulary)
+    writer = SampleWriter(configuration, tokenizer, parameters, group: group)
+    desk = GenerationDesk(configuration.model, tokenizer, parameters, group: group)
+  }
+
+  /// Until the run ends; throws what the run has failed with.
+  func run() throws -> RunOutcome {
+    while true {
+      guard try desk.isEmpty || isTaskComing() else {
+        try tell(write([]))
+        continue
+      }
+      let task = try JSONDecoder().decode(
+        EvaluatorTask.self, from: Data(link.take(parameters.buffer.values)))
+      switch task {
+      case .evaluate(let task): try answer { try .result(evaluate(task)) }
+      case .sample(let step): try answer { .result(.samples(try writer.write(step: step))) }
+      case .write(let orders): try tell(write(orders))
+      case .end(let outcome):
+        try tell(.ended)
+        return outcome
+      case .fail(let message):
+        try tell(.ended)
+        throw RunError.failed(message)
+      }
+    }
+  }
+
+  /// What the first of these ranks sees, on all of them.
+  private func isTaskComing() throws -> Bool { try group.share([group.isFirst && link.isTaskComing() ? 1 : 0]) == [1] }
+
+  /// An error is the first rank's to share: it ends the run.
+  private func answer(_ body: () throws -> EvaluatorMessage) throws {
+    do {
+      try tell(body())
+    } catch {
+      try tell(.failed("\(error)"))
+    }
+  }
+
+  private func tell(_ message: EvaluatorMessage) throws {
+    if case .pieces(let pieces) = message, pieces.isEmpty { return }
+    if group.isFirst { try link.tell(Array(JSONEncoder().encode(message))) }
+  }
+
+  private func evaluate(_ task: EvaluationTask) throws -> EvaluatorResult {
+    let begin = clock.now
+    guard let evaluation = try (task.part == .validation ? validation : test)?.evaluate() else {
+      preconditionFailure("nobody asks for a part that the corpus does not have")
+    }
+    guard evaluation.loss.isFinite else {
+      throw TrainingError.diverged(step: task.step, of: "the \(task.part.rawValue) loss")
+    }
+    return .evaluation(task, evaluation, seconds: (clock.now - begin) / .seconds(1))
+  }
+
+  private func write(_ orders: [GenerationOrder]) throws -> EvaluatorMessage {
+    .pieces(try desk.write(orders, abandoned: [], seconds: RunLoop.sliceSeconds))
+  }
+}

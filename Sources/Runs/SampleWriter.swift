@@ -1,0 +1,41 @@
+import Checkpoints
+import Corpus
+import Foundation
+import Model
+import Training
+
+/// Writes a run's own samples: one of every prompt and temperature, the ranks some each.
+struct SampleWriter {
+  private let configuration: RunConfiguration
+  private let tokenizer: Tokenizer
+  private let parameters: Parameters
+  private let group: any RankGroup
+
+  init(_ configuration: RunConfiguration, _ tokenizer: Tokenizer, _ parameters: Parameters, group: any RankGroup) {
+    self.configuration = configuration
+    self.tokenizer = tokenizer
+    self.parameters = parameters
+    self.group = group
+  }
+
+  /// With the parameters as they are; `step` is theirs. All ranks take part, and have all samples.
+  func write(step: Int) throws -> [Sample] {
+    let settings = configuration.generation
+    let tasks = settings.prompts.flatMap { prompt in settings.temperatures.map { (prompt, $0) } }
+    let own = try group.together {
+      try stride(from: group.rank, to: tasks.count, by: group.count).map { stream in
+        let (prompt, temperature) = tasks[stream]
+        let writer = try TextWriter(
+          configuration.model, tokenizer, parameters, prompt: prompt,
+          SamplingSettings(temperature: temperature, seed: configuration.seed, stream: stream))
+        return Sample(
+          step: step, temperature: temperature, seed: configuration.seed, stream: stream, prompt: prompt,
+          text: try writer.write(settings.length))
+      }
+    }
+    let all = try group.gather(Array(JSONEncoder().encode(own))).flatMap {
+      try JSONDecoder().decode([Sample].self, from: Data($0))
+    }
+    return all.sorted { $0.stream < $1.stream }
+  }
+}
