@@ -77,7 +77,7 @@ let package = Package(
         .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
-      ], resources: [.embedInCode("Page/index.html")], swiftSettings: library),
+      ], exclude: ["Page/screenshot.png"], resources: [.embedInCode("Page/index.html")], swiftSettings: library),
     .target(
       name: "ControlClient",
       dependencies: [
@@ -126,7 +126,8 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
       ]),
     .testTarget(name: "DaemonTests", dependencies: ["Daemon", "ControlAPI", "Files", "TestSupport"]),
-    .testTarget(name: "ProgramTests", dependencies: ["Checkpoints", "HDF5Files", "TestSupport"]),
+    .testTarget(
+      name: "ProgramTests", dependencies: ["Checkpoints", "HDF5Files", "ControlAPI", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -155,7 +155,7 @@ struct Routes: Sendable {
         method: .get, path: Self.loginPath, summary: "Lets a browser in that comes by a link of /v1/view.",
         query: [.init(name: "code", meaning: "The link's.")],
         answers: [
-          .init(status: .seeOther, meaning: "To the page, with the cookie `\(authentication.cookieName)`.", content: [:]),
+          .init(status: .seeOther, meaning: "To the page, with the cookie that lets a browser in.", content: [:]),
           .text("text/html", status: .unauthorized, "The code is wrong, used or too old."),
         ], respond: login),
       Route(

@@ -38,6 +38,7 @@ extension ControlDesk: RunControl {
       state.hasRun = true
       state.tellStatus(uptime, always: true)
     }
+    tellQueue()
     try runBeginning?(beginning.directory)
   }
 
@@ -123,13 +124,9 @@ extension ControlDesk: Reporter {
         state.status.run?.tokensPerSecond = step.tokensPerSecond.finite
         state.status.run?.secondsLeft = step.secondsLeft.finite
         state.status.run?.skippedSteps = step.skippedSteps
-        let tells = state.lastStatus.map { ContinuousClock.now - $0 >= .seconds(1) } ?? true
         state.tellStatus(uptime)
-        if tells, let job = state.job, let run = state.status.run {
-          queue?.updateProgress(
-            job, step: run.step, totalSteps: run.totalSteps, validationPerplexity: run.validationPerplexity)
-        }
       }
+      if step.step.isMultiple(of: 10) { tellQueue() }
     case .curve(let point): withState { $0.curves?.append(point) }
     case .validation(let point, let isBest): evaluated(point, isBest: isBest)
     case .epoch(let epoch):

@@ -91,6 +91,16 @@ public final class ControlDesk: @unchecked Sendable {
     emit(.log(LogLine(time: Date().timeIntervalSince1970, level: level, message: message)))
   }
 
+  /// How far the job has come that runs.
+  func tellQueue() {
+    guard let (job, run) = withState({ state in state.job.flatMap { job in state.status.run.map { (job, $0) } } })
+    else {
+      return
+    }
+    queue?.updateProgress(
+      job, step: run.step, totalSteps: run.totalSteps, validationPerplexity: run.validationPerplexity)
+  }
+
   // MARK: - The loop's side, beside runs
 
   /// Waits, asleep, until the state may have changed, a tenth of a second at most.
@@ -106,8 +116,9 @@ public final class ControlDesk: @unchecked Sendable {
     }
   }
 
-  /// The run is over, in whatever way: those who wait for answers are told.
+  /// The run is over, in whatever way: those who wait for answers are told, and the queue how far it came.
   func runEnded(_ message: String) {
+    tellQueue()
     let askers = withState { state in
       defer {
         state.askers = [:]

@@ -76,8 +76,8 @@ final class EvaluatorLoop {
     guard let evaluation = try (task.part == .validation ? validation : test)?.evaluate() else {
       preconditionFailure("nobody asks for a part that the corpus does not have")
     }
-    guard evaluation.loss.isFinite else {
-      throw TrainingError.diverged(step: task.step, of: "the \(task.part.rawValue) loss")
+    guard evaluation.perplexity.isFinite else {
+      throw TrainingError.diverged(step: task.step, of: "the perplexity")
     }
     return .evaluation(task, evaluation, seconds: (clock.now - begin) / .seconds(1))
   }

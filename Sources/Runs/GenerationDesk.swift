@@ -9,10 +9,14 @@ final class GenerationDesk {
   /// What a rank has written in a slice, of one text.
   struct Piece: Codable, Equatable {
     let id: Int
-    var text = ""
+    /// One for each token, where it completes a character.
+    var texts: [String] = []
+    /// Of the whole text so far.
     var tokens = 0
     var isComplete = false
     var error: String?
+
+    mutating func append(_ text: String) { if !text.isEmpty { texts.append(text) } }
   }
 
   /// A text under way; the rank that writes it has the writer.
@@ -92,11 +96,11 @@ final class GenerationDesk {
     let order = texts[index].order
     var piece = pieces[order.id] ?? Piece(id: order.id)
     do {
-      piece.text += texts[index].stream.add(try writer.next())
+      piece.append(texts[index].stream.add(try writer.next()))
       texts[index].written += 1
       piece.tokens = texts[index].written
       if texts[index].written >= order.length {
-        piece.text += texts[index].stream.finish()
+        piece.append(texts[index].stream.finish())
         piece.isComplete = true
         texts[index].writer = nil
       }

@@ -55,7 +55,8 @@ extension Run {
       reporter.report(
         .warning(
           "\(ranksHere) ranks of \(OneDNN.threads) threads share the \(cores) cores of this machine and wait for each "
-            + "other: set OMP_NUM_THREADS=\(max(1, cores / ranksHere)), or let launch/train start them"))
+            + "other: \(OneDNN.threads > 1 ? "set OMP_NUM_THREADS=\(max(1, cores / ranksHere))" : "start fewer"), or let "
+            + "launch/train start them"))
     }
     try group.together { try checkMemory(vocabularySize: corpus.vocabulary.count, ranksHere: ranksHere) }
   }

@@ -112,7 +112,7 @@ final class RunLoop {
       case .write(let orders, let abandoned): try write(orders, abandoned: abandoned)
       case .take(let result): take(result)
       case .waitForEvaluators: _ = try group.onFirst { try pool?.waitForMessages().forEach(hear) }
-      case .pause: _ = try group.onFirst { control?.waitForWishes() }
+      case .pause: _ = try group.onFirst { try rest(coordinator) }
       case .fail(let message): throw RunError.failed(message)
       case .finish:
         try finish()
@@ -155,6 +155,17 @@ final class RunLoop {
     wishes.abandoned += new.abandoned
     wishes.isPaused = new.isPaused
     wishes.stopReason = new.stopReason
+  }
+
+  /// Waits, asleep, until something else than a pause is due. The first rank looks alone: agreeing with the others that
+  /// there is nothing, ten times a second or for every status that is asked for, would keep it busy.
+  private func rest(_ coordinator: Coordinator) throws {
+    while true {
+      control?.waitForWishes()
+      try listen()
+      var coordinator = coordinator  // what this copy decides is decided again with all ranks
+      if coordinator.next(at: try moment()) != .pause { return }
+    }
   }
 
   // MARK: - What is done
@@ -251,8 +262,8 @@ final class RunLoop {
 
   private func measure(_ evaluator: Evaluator<TokenReader>?) throws -> Evaluation? {
     let evaluation = try evaluator?.evaluate { [reporter] in reporter.report(.evaluating(done: $0, total: $1)) }
-    if let evaluation, !evaluation.loss.isFinite {
-      throw TrainingError.diverged(step: trainer.progress.step, of: "the validation loss")
+    if let evaluation, !evaluation.perplexity.isFinite {
+      throw TrainingError.diverged(step: trainer.progress.step, of: "the perplexity")
     }
     return evaluation
   }
@@ -314,7 +325,7 @@ final class RunLoop {
   private func deliver(_ pieces: [GenerationDesk.Piece]) {
     for piece in pieces {
       guard let text = writing[piece.id] else { continue }
-      if !piece.text.isEmpty { control?.answer(piece.id, .text(piece.text)) }
+      for text in piece.texts { control?.answer(piece.id, .text(text)) }
       if let error = piece.error { control?.answer(piece.id, .failed(error)) }
       if piece.isComplete {
         control?.answer(
@@ -338,6 +349,7 @@ final class RunLoop {
     }
     add(try writer.write(step: trainer.progress.step))
     results.isComplete = true
+    try finishSaving()  // of the last epoch's
     try save()
     try finishSaving()
   }

@@ -9,6 +9,7 @@ Prints a line for each check and ends with status 1 at the first that fails.
 
 import argparse
 import hashlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -294,7 +295,8 @@ class PageTest:
     def queue_takes_a_run(self):
         if self.page.value("document.getElementById('queue').hidden"):
             return passed("the queue is not shown: this daemon has one run alone")
-        shown = "document.querySelector('.pill[data-state=running]').closest('.job').querySelector('.facts').textContent"
+        running = "document.querySelector('.pill[data-state=running]').closest('.job')"
+        shown = f"{running}.querySelector('.facts').textContent"
         facts = self.page.value(shown)
         expect("step" in facts, f"expected the step of the job that runs, found: {facts}")
         self.page.wait(f"{shown} !== {facts!r}", "the job that runs is seen to get on", 60)
@@ -427,6 +429,13 @@ def main():
     options = parser.parse_args()
     if options.screenshots:
         options.screenshots.mkdir(parents=True, exist_ok=True)
+    if shutil.which(options.browser) is None:
+        sys.exit(f"page_test.py: expected {options.browser} on PATH; on Debian its package is chromium")
+
+    def too_late(*_):
+        raise AssertionError(f"expected everything within {options.seconds} s")
+
+    signal.signal(signal.SIGALRM, too_late)
     signal.alarm(options.seconds)
     with Browser(options.browser) as browser:
         test = PageTest(browser, options.link, options.restart, options.screenshots)

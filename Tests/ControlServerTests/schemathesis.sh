@@ -9,8 +9,9 @@ Checks that a daemon answers as its /openapi.json says, to good requests and bad
   schemathesis.sh http://127.0.0.1:8080 checkpoints/control.token [options of `schemathesis run`]
 
 Needs Schemathesis 4 (PyPI) on PATH:  python3 -m venv venv && venv/bin/pip install schemathesis && PATH=venv/bin:$PATH
-The events are left out, since their stream has no end; on a daemon that trains, leave out what ends it too, and the
-check that every configuration a text can be is accepted:
+The events are left out, since their stream has no end. Everything else is asked, so that runs are paused and jobs
+cancelled: take a daemon whose runs are for trying out. On one that trains, leave out what ends it, and the check that
+every configuration a text can be is accepted:
 
   … --exclude-path /v1/stop --exclude-checks positive_data_acceptance
 END

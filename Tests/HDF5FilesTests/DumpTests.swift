@@ -2,7 +2,7 @@ import HDF5Files
 import TestSupport
 import Testing
 
-/// Other HDF5 programs read the files as they are. Needs `h5dump`, which launch/setup installs.
+/// Other HDF5 programs read the files as they are. Needs `h5dump`, which `launch/setup --tests` installs.
 @Suite struct DumpTests {
   private func dump(_ arguments: String...) throws -> (status: Int32, output: String) {
     let outcome = try Programs.run("h5dump", arguments, in: "/")

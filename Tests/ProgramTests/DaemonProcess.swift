@@ -24,6 +24,7 @@ final class DaemonProcess {
 
   // MARK: - Its life
 
+  /// Returns when it answers at its socket.
   func start() throws {
     process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
@@ -36,6 +37,10 @@ final class DaemonProcess {
     try folder.write("daemon.log", "")
     process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: folder.file("daemon.log")))
     try Programs.withoutBlockedSignals { try process.run() }
+    try wait("an answer at the socket") {
+      try #require(process.isRunning, "\(log)")
+      return (try? socket().get("/v1/status").status) == 200 ? true : nil
+    }
   }
 
   /// What it has said on standard error since it was started.
@@ -81,18 +86,20 @@ final class DaemonProcess {
     }
   }
 
-  /// The largest part of a core that a rank uses over two seconds; the least of a few times, since the end of what was
-  /// done before may reach into the first.
-  func idleLoad() throws -> Double {
+  /// Expects that every rank uses less than 2 % of a core over three seconds. The end of what was done before may reach
+  /// into the first time that is looked.
+  func expectIdle(_ when: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
     let ranks = try ranks()
     try #require(ranks.count == 2)
-    return try (0..<3).map { _ in
+    var load = 1.0
+    for _ in 0..<3 where load >= 0.02 {
       let before = try ranks.map(Self.processorSeconds)
       let begin = ContinuousClock.now
-      usleep(2_000_000)
+      usleep(3_000_000)
       let seconds = (ContinuousClock.now - begin) / .seconds(1)
-      return try zip(ranks, before).map { (try Self.processorSeconds($0) - $1) / seconds }.max() ?? 0
-    }.min() ?? 0
+      load = try zip(ranks, before).map { (try Self.processorSeconds($0) - $1) / seconds }.max() ?? 1
+    }
+    #expect(load < 0.02, "of a core, \(when)", sourceLocation: sourceLocation)
   }
 
   /// utime and stime of proc_pid_stat(5).
@@ -106,13 +113,8 @@ final class DaemonProcess {
 
   // MARK: - Asking it
 
-  /// The folder's socket, when there is one that answers.
   func socket() throws -> Curl {
-    try wait("an answer at the socket") {
-      guard FileSystem.exists("\(directory)/control.sock") else { return nil }
-      let curl = Curl(["--unix-socket", try ControlSocket.path(for: directory)], "http://localhost")
-      return (try? curl.get("/v1/status").status) == 200 ? curl : nil
-    }
+    Curl(["--unix-socket", try ControlSocket.path(for: directory)], "http://localhost")
   }
 
   /// Where it says that it listens on TCP, as http://address:port.
@@ -146,7 +148,7 @@ final class DaemonProcess {
   }
 
   @discardableResult
-  func submit(_ configuration: String, _ settings: String...) throws -> Int {
+  func submit(_ configuration: String, _ settings: [String]) throws -> Int {
     let arguments = ["job", "submit", configuration, "--format", "json"] + settings.flatMap { ["--set", $0] }
     let outcome = try Programs.run("\(Programs.folder)/lockstep", arguments, in: folder.path, seconds: 60)
     try #require(outcome.status == 0, "\(outcome.error)\n\(log)")
@@ -174,7 +176,7 @@ final class DaemonProcess {
     let deadline = ContinuousClock.now + .seconds(seconds)
     while ContinuousClock.now < deadline {
       if let value = try value() { return value }
-      usleep(20_000)
+      usleep(100_000)
     }
     throw NotInTime(what: what, log: log)
   }

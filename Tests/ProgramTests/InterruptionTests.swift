@@ -43,7 +43,8 @@ import Testing
   /// Inside a Slurm job that says nothing of its end in the environment, squeue is asked.
   @Test func slurmSaysWhenTheJobEnds() throws {
     let folder = try TemporaryFolder()
-    let script = try folder.write("bin/squeue", "#!/bin/sh\n[ \"$*\" = '--noheader --jobs 7 --format %L' ] && echo 2:01\n")
+    let script = try folder.write(
+      "bin/squeue", "#!/bin/sh\n[ \"$*\" = '--noheader --jobs 7 --format %L' ] && echo 2:01\n")
     try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script)
     let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
     let outcome = try Programs.run(

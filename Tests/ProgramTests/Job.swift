@@ -11,12 +11,9 @@ struct Job {
   init(ranks: Int, _ command: [String], in folder: TemporaryFolder) throws {
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments =
-      ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "\(ranks)", "\(Programs.folder)/lockstepd"] + command
+      ["mpirun"] + Programs.mpirunOptions + ["-n", "\(ranks)", "\(Programs.folder)/lockstepd"] + command
     process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
-    process.environment = ProcessInfo.processInfo.environment.merging([
-      "OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-      "OMPI_MCA_mpi_yield_when_idle": "1",
-    ]) { $1 }
+    process.environment = ProcessInfo.processInfo.environment.merging(Programs.mpirunEnvironment) { $1 }
     for keyPath in [\Process.standardOutput, \Process.standardError] {
       process[keyPath: keyPath] = FileHandle.nullDevice
     }

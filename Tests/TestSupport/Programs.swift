@@ -41,8 +41,10 @@ public enum Programs {
     // Files, not pipes: a full pipe would stop a program that nobody reads in time.
     try folder.write("output", "")
     try folder.write("error", "")
-    process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: folder.file("output")))
-    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: folder.file("error")))
+    let handles = try ["output", "error"].map { try FileHandle(forWritingTo: URL(fileURLWithPath: folder.file($0))) }
+    defer { for handle in handles { try? handle.close() } }
+    process.standardOutput = handles[0]
+    process.standardError = handles[1]
     let ended = DispatchSemaphore(value: 0)
     process.terminationHandler = { _ in ended.signal() }
     try withoutBlockedSignals { try process.run() }
@@ -64,7 +66,7 @@ public enum Programs {
   }
 
   /// Threads of a test run block signals, and a program would begin with what its parent blocks.
-  private static func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
+  public static func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
     var (none, before) = (sigset_t(), sigset_t())
     sigemptyset(&none)
     pthread_sigmask(SIG_SETMASK, &none, &before)
@@ -87,17 +89,23 @@ public enum Programs {
       whenOutputHas: text)
   }
 
+  /// With more ranks than cores.
+  public static let mpirunOptions = ["--oversubscribe", "--bind-to", "none"]
+
+  /// As any user, one thread a rank.
+  public static let mpirunEnvironment = [
+    "OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    // Ranks that share cores must not burn them waiting.
+    "OMPI_MCA_mpi_yield_when_idle": "1",
+  ]
+
   /// `mpirun …`, as any user and with more ranks than cores.
   public static func mpirun(
     _ arguments: [String], in directory: String, seconds: Double = 180, signal: Int32? = nil,
     whenOutputHas text: String = ""
   ) throws -> Outcome {
     try run(
-      "mpirun", ["--oversubscribe", "--bind-to", "none"] + arguments, in: directory, seconds: seconds,
-      environment: [
-        "OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-        // Ranks that share cores must not burn them waiting.
-        "OMPI_MCA_mpi_yield_when_idle": "1",
-      ], signal: signal, whenOutputHas: text)
+      "mpirun", mpirunOptions + arguments, in: directory, seconds: seconds, environment: mpirunEnvironment,
+      signal: signal, whenOutputHas: text)
   }
 }
