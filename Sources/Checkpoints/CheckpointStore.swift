@@ -36,16 +36,11 @@ public struct CheckpointStore: Sendable {
   /// mpirun by one or two.
   public func take(patience: Double = 5) throws -> FileLock {
     try FileSystem.createDirectory(directory)
-    let deadline = ContinuousClock.now + .seconds(patience)
     let lock: FileLock
-    while true {
-      do {
-        lock = try FileLock("\(directory)/lock")
-        break
-      } catch let error as FileError where error.code == EWOULDBLOCK {
-        guard ContinuousClock.now < deadline else { throw CheckpointError.inUse(directory: directory) }
-        usleep(50_000)
-      }
+    do {
+      lock = try FileLock("\(directory)/lock", patience: patience)
+    } catch let error as FileError where error.code == EWOULDBLOCK {
+      throw CheckpointError.inUse(directory: directory)
     }
     for name in try names() where name.contains(".h5.partial-") {
       try FileSystem.remove("\(directory)/\(name)")
@@ -78,20 +73,21 @@ public struct CheckpointStore: Sendable {
     throw CheckpointError.noneValid(directory: directory, damaged: steps.count)
   }
 
-  /// Removes all but the last `keep` checkpoints (0: keeps all) up to step `newest`, which has just been saved, and that
-  /// of the best step; then, while those left take more than `budget` bytes (nil: no limit), the oldest of them. The
-  /// newest and the best stay. Returns the bytes that are left. Later ones are damaged files that were passed over: they
+  /// Removes all but the last `keep` checkpoints (0: keeps all) up to step `newest`, which has just been saved, and those
+  /// of the steps in `keeping`; then, while those left take more than `budget` bytes (nil: no limit), the oldest of them.
+  /// The newest and those in `keeping` stay. Returns the bytes that are left. Later ones are damaged files that were passed over: they
   /// are left for people to see.
   @discardableResult
-  public func prune(keep: Int, newest: Int, best: Int?, budget: Int? = nil) throws -> Int {
+  public func prune(keep: Int, newest: Int, keeping: Set<Int>, budget: Int? = nil) throws -> Int {
     func remove(_ step: Int) throws { try FileSystem.remove(path(step: step)) }
     let steps = try steps().filter { $0 <= newest }
     let old = keep > 0 ? steps.dropLast(keep) : []
-    for step in old where step != best { try remove(step) }
-    let kept = steps.filter { !old.contains($0) || $0 == best }
+    for step in old where !keeping.contains(step) { try remove(step) }
+    let kept = steps.filter { !old.contains($0) || keeping.contains($0) }
     var sizes = try kept.map { try FileSystem.status(path(step: $0)).size }
     guard let budget else { return sizes.reduce(0, +) }
-    for (index, step) in kept.enumerated() where step != best && step != newest && sizes.reduce(0, +) > budget {
+    for (index, step) in kept.enumerated()
+    where !keeping.contains(step) && step != newest && sizes.reduce(0, +) > budget {
       try remove(step)
       sizes[index] = 0
     }

@@ -110,7 +110,10 @@ struct Routes: Sendable {
       .post("/v1/resume", "Goes on with a paused run.", status: .accepted, failures: [.conflict]) { _ in
         try backend.resume()
       },
-      .post("/v1/stop", "Saves a checkpoint and ends the daemon.", status: .accepted, failures: [.conflict]) { _ in
+      .post(
+        "/v1/stop", "Saves a checkpoint and stops the run; of a queue, its job is paused.", status: .accepted,
+        failures: [.conflict]
+      ) { _ in
         try backend.stop()
       },
     ]

@@ -42,47 +42,66 @@ extension ControlDesk: ControlBackend {
   // MARK: - Asked of the loop
 
   public func evaluate(_ request: EvaluationRequest) async throws -> EvaluationResult {
-    try await withCheckedThrowingContinuation { asker in
-      ask(.evaluation(asker, request.part)) {
-        .evaluate(id: $0, part: request.part == .validation ? .validation : .test)
-      }
+    try await answered {
+      .evaluation($0, request.part)
+    } to: {
+      .evaluate(id: $0, part: request.part == .validation ? .validation : .test)
     }
   }
 
   public func checkpoint() async throws -> CheckpointResult {
-    try await withCheckedThrowingContinuation { asker in ask(.checkpoint(asker)) { .checkpoint(id: $0) } }
+    try await answered {
+      .checkpoint($0)
+    } to: {
+      .checkpoint(id: $0)
+    }
+  }
+
+  /// Waits for the answer to a request; one whose task is cancelled is given up.
+  private func answered<Answer: Sendable>(
+    _ asker: (CheckedContinuation<Answer, any Error>) -> Asker, to request: (Int) -> RunRequest
+  ) async throws -> Answer {
+    let id = nextID()
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { ask(asker($0), id, request(id)) }
+    } onCancel: {
+      withState { $0.askers.removeValue(forKey: id) }?.fail(.conflict("nobody waits for the answer any more"))
+    }
+  }
+
+  private func nextID() -> Int {
+    withState { state in
+      state.lastRequest += 1
+      return state.lastRequest
+    }
   }
 
   public func generate(_ request: GenerationRequest) async throws -> AsyncThrowingStream<GenerationPiece, any Error> {
     let seed = request.seed ?? .random(in: 0...(1 << 53))
     return AsyncThrowingStream { asker in
-      let id = ask(.text(asker, seed: seed)) {
-        .generate(
-          GenerationOrder(
-            id: $0, prompt: request.prompt, length: request.length,
-            settings: SamplingSettings(
-              temperature: request.temperature, topK: request.topK, topP: request.topP, seed: seed)))
-      }
+      let id = nextID()
+      let order = GenerationOrder(
+        id: id, prompt: request.prompt, length: request.length,
+        settings: SamplingSettings(
+          temperature: request.temperature, topK: request.topK, topP: request.topP, seed: seed))
+      ask(.text(asker, seed: seed), id, .generate(order))
       asker.onTermination = { [weak self] _ in
         self?.withState { state in
-          if let id, state.askers.removeValue(forKey: id) != nil { state.wishes.abandoned.append(id) }
+          if state.askers.removeValue(forKey: id) != nil { state.wishes.abandoned.append(id) }
         }
       }
     }
   }
 
-  /// Puts a request before the loop, or refuses it where there is no run; returns its number.
-  @discardableResult
-  private func ask(_ asker: Asker, _ request: (Int) -> RunRequest) -> Int? {
-    let id: Int? = withState { state in
-      guard state.hasRun else { return nil }
-      state.lastRequest += 1
-      state.askers[state.lastRequest] = asker
-      state.wishes.requests.append(request(state.lastRequest))
-      return state.lastRequest
+  /// Puts a request before the loop, or refuses it where there is no run, or nobody waits any more.
+  private func ask(_ asker: Asker, _ id: Int, _ request: RunRequest) {
+    let isAsked = withState { state in
+      guard state.hasRun, !Task.isCancelled else { return false }
+      state.askers[id] = asker
+      state.wishes.requests.append(request)
+      return true
     }
-    if id == nil { asker.fail(Self.noRun) }
-    return id
+    if !isAsked { asker.fail(Self.noRun) }
   }
 
   // MARK: - Told to the loop
@@ -97,7 +116,10 @@ extension ControlDesk: ControlBackend {
 
   public func stop() throws -> Accepted {
     // In a queue a run that is stopped would be begun again at once.
-    if let job = withState({ $0.job }) { _ = try pause(job) }
+    if let job = withState({ $0.job }) {
+      _ = try pause(job)
+      return Accepted(message: "the run saves a checkpoint and stops after the step under way; its job is paused")
+    }
     return try wish("the run saves a checkpoint and stops after the step under way") {
       $0.wishes.stopReason = "asked to"
     }

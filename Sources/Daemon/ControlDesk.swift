@@ -25,7 +25,6 @@ public final class ControlDesk: @unchecked Sendable {
     var configuration: RunConfigurationText?
     var curves: CurveTables?
     var samples: [SampleText] = []
-    var evaluationTokens: [EvaluationRequest.Part: Int] = [:]
     /// Whether there is a run that wishes reach.
     var hasRun = false
     var wishes = RunWishes()
@@ -33,8 +32,6 @@ public final class ControlDesk: @unchecked Sendable {
     var lastRequest = 0
     /// Of the queue, the job that runs.
     var job: Int?
-    /// Asked to end: nothing new is begun.
-    var isEnding = false
     /// Rows told to followers.
     var toldRows = 0
     var lastStatus: ContinuousClock.Instant?
@@ -93,10 +90,11 @@ public final class ControlDesk: @unchecked Sendable {
 
   /// How far the job has come that runs.
   func tellQueue() {
-    guard let (job, run) = withState({ state in state.job.flatMap { job in state.status.run.map { (job, $0) } } })
-    else {
-      return
+    let told = withState { state in
+      // Before its beginning there is still the run before.
+      state.hasRun ? state.job.flatMap { job in state.status.run.map { (job, $0) } } : nil
     }
+    guard let (job, run) = told else { return }
     queue?.updateProgress(
       job, step: run.step, totalSteps: run.totalSteps, validationPerplexity: run.validationPerplexity)
   }

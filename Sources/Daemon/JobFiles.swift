@@ -21,17 +21,7 @@ struct JobFiles: Sendable {
   init(directory: String, patience: Double = 5) throws {
     self.directory = directory
     try FileSystem.createDirectory(directory)
-    lock = try Self.take("\(directory)/lock", until: .now + .seconds(patience))
-  }
-
-  private static func take(_ path: String, until deadline: ContinuousClock.Instant) throws -> FileLock {
-    while true {
-      do {
-        return try FileLock(path)
-      } catch let error as FileError where error.code == EWOULDBLOCK && .now < deadline {
-        usleep(50_000)
-      }
-    }
+    lock = try FileLock("\(directory)/lock", patience: patience)
   }
 
   // MARK: - Reading

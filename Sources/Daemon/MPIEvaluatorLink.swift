@@ -28,6 +28,12 @@ final class MPIEvaluatorLink: EvaluatorLink {
   init(_ communicator: consuming Communicator) { self.communicator = communicator }
 
   deinit {
+    // After an error something may be under way for as long as the process is, and its memory with it.
+    let pending = sending + [coming, message].compactMap { $0 }
+    guard pending.isEmpty else {
+      for under in pending { _ = Unmanaged.passRetained(under) }
+      return
+    }
     sizes.deallocate()
     task.deallocate()
     messageSize.deallocate()

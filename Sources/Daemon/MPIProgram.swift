@@ -13,7 +13,7 @@ public enum MPIProgram {
         do {
           return try body(group)
         } catch {
-          if group.isIdle, group.allArrive(within: .seconds(2)) {
+          if group.allArrive(within: .seconds(2)) {
             if group.isFirst { Console.error("\(name): error: \(error)\n") }
             return 1
           }

@@ -64,9 +64,6 @@ public final class MPIRankGroup: RankGroup {
     pending.removeAll(keepingCapacity: true)
   }
 
-  /// Whether no sum is under way.
-  var isIdle: Bool { pending.isEmpty }
-
   public func sum(_ values: [Double]) throws -> [Double] {
     var values = values
     try timed { try values.withUnsafeMutableBufferPointer { try communicator.sum($0) } }
@@ -100,9 +97,8 @@ public final class MPIRankGroup: RankGroup {
     while !(try barrier.request.isDone()) { usleep(Self.pollMicroseconds) }
   }
 
-  /// Whether the other ranks come to this same call in time. If not, or if MPI itself fails here, they are elsewhere: a
-  /// rank that did not see them has only one thing left to do, to end them.
-  func allArrive(within time: Duration) -> Bool {
+  public func allArrive(within time: Duration) -> Bool {
+    guard pending.isEmpty else { return false }
     do {
       let barrier = Box(try farewell.startBarrier())
       let deadline = ContinuousClock.now + time
@@ -115,7 +111,7 @@ public final class MPIRankGroup: RankGroup {
       }
       return true
     } catch {
-      return false
+      return false  // MPI itself fails
     }
   }
 

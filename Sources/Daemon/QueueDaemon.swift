@@ -20,6 +20,8 @@ public final class QueueDaemon {
     let desk: ControlDesk
     let queue: JobQueue
     let server: ControlServer
+    /// Of the daemon itself: over a little before a run's, so that none is begun that would be stopped at once.
+    let interruption = Interruption(timeLimit: 0, earlier: 5)
   }
 
   /// Opens the queue of a folder and listens; all ranks take part. Throws `FileError` where another daemon has the folder,
@@ -60,6 +62,9 @@ public final class QueueDaemon {
     return try group.share([head?.queue.next() == nil ? 0 : 1]) == [1]
   }
 
+  /// Tenths of a second, at most, between attempts to write a queue whose disk is full.
+  private static let patience = 100
+
   private struct NextJob {
     let id: Int
     let configuration: String
@@ -67,14 +72,20 @@ public final class QueueDaemon {
 
   /// Waits, asleep, for a job; nil when asked to end.
   private func nextJob(_ head: Head) throws -> NextJob? {
-    while Interruption.requested == nil {
+    while head.interruption.reason == nil {
       if let job = head.queue.next() {
+        head.desk.jobBegins(job.id)
         do {
-          head.desk.jobBegins(job.id)
           try head.queue.begin(job.id)
           return NextJob(id: job.id, configuration: try head.queue.configuration(of: job.id))
         } catch is ErrorBody {
-          continue  // somebody cancelled or paused it just now
+          // Somebody has cancelled or paused it just now.
+          head.desk.runEnded("the job does not run")
+          continue
+        } catch let error as FileError {
+          Self.say("warning: job \(job.id) has to wait, since the queue cannot be written: \(error)")
+          head.desk.runEnded("the job does not run")
+          for _ in 0..<Self.patience where head.interruption.reason == nil { head.desk.waitForChange() }
         }
       }
       head.desk.waitForChange()
@@ -91,7 +102,10 @@ public final class QueueDaemon {
       outcome = try run.start() == .finished ? .finished : .stopped
     } catch {
       // Shared by all ranks, or there is no going on.
-      guard group.isIdle, group.allArrive(within: .seconds(2)) else { throw error }
+      guard group.allArrive(within: .seconds(2)) else {
+        head?.desk.runEnded("the daemon ends: \(error)")
+        throw error
+      }
       outcome = .failed("\(error)")
       if let id { Self.say("job \(id) has failed: \(error)") }
     }

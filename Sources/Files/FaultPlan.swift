@@ -3,7 +3,7 @@ import Synchronization
 
 /// System calls that are to fail, so that tests see what comes of it. Nothing but tests makes one.
 ///
-/// Counted are the calls that change files below `path`: create, write, sync, close, rename and remove, from 1 on.
+/// Counted are the calls that change files below `path`: create, write, sync, rename and remove, from 1 on.
 struct FaultPlan: Sendable {
   enum Extent: CaseIterable, Sendable {
     /// The call fails, those after it do not.
@@ -29,7 +29,7 @@ struct FaultPlan: Sendable {
 
   private static let isArmed = Atomic(false)
   private static let state = Mutex(State())
-  private static let operations = ["create", "write", "sync", "close", "rename", "remove"]
+  private static let operations = ["create", "write", "sync", "rename", "remove"]
 
   /// Runs `body` under the plan; returns how many calls were counted and which of them failed. One plan at a time.
   static func during(_ plan: FaultPlan, _ body: () throws -> Void) rethrows -> (calls: Int, failed: [String]) {

@@ -18,13 +18,10 @@ public final class TextGenerator {
     logits = try FloatBuffer(vocabularySize)
   }
 
-  /// Feeds `prompt` (at least one token) from zero state.
-  public func begin(prompt: [Int32]) throws {
-    precondition(!prompt.isEmpty, "a prompt has at least one token")
-    state.clear()
-    position = 0
-    last = nil
-    for token in prompt { try read(token) }
+  /// Reads a token of the prompt, which has at least one, from zero state.
+  public func read(prompt token: Int32) throws {
+    precondition(position == 0, "a prompt comes first")
+    try read(token)
   }
 
   /// Draws the next token; `excluding` is one never to be drawn.

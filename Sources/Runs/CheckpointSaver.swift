@@ -1,4 +1,5 @@
 import Checkpoints
+import Files
 import Foundation
 import Synchronization
 import Training
@@ -33,6 +34,8 @@ final class CheckpointSaver {
   /// Shared with the thread.
   private final class Finished: Sendable {
     let outcomes = Mutex<[Outcome]>([])
+    /// The best step whose checkpoint is safe: it stays until a better one is.
+    let safeBest = Mutex<Int?>(nil)
   }
 
   init(_ store: CheckpointStore, _ output: OutputConfiguration) {
@@ -43,7 +46,8 @@ final class CheckpointSaver {
   deinit { thread.end() }
 
   /// Throws `KernelError.outOfMemory` if there is no room for the copy; what fails later is in the outcome.
-  func save(_ checkpoint: Checkpoint) throws {
+  /// `underEvaluation` is a step whose checkpoint may turn out the best.
+  func save(_ checkpoint: Checkpoint, underEvaluation: Int?) throws {
     let clock = ContinuousClock()
     let begin = clock.now
     let hasToWait = thread.isBusy
@@ -55,7 +59,7 @@ final class CheckpointSaver {
       var problem: String?
       do {
         _ = try store.save(copy)
-        problem = Self.tidy(store, output, copy)
+        problem = Self.tidy(store, output, copy, keeping: underEvaluation, finished)
       } catch let failure {
         error = failure
       }
@@ -67,20 +71,33 @@ final class CheckpointSaver {
     }
   }
 
-  /// Saves the curves beside a checkpoint that is safe, and removes old ones; says what went wrong.
-  private static func tidy(_ store: CheckpointStore, _ output: OutputConfiguration, _ saved: Checkpoint) -> String? {
-    do {
-      try saved.curves.save(to: "\(store.directory)/curves.h5")
+  /// Removes old checkpoints, now that one is safe, and saves the curves beside it; says what went wrong.
+  private static func tidy(
+    _ store: CheckpointStore, _ output: OutputConfiguration, _ saved: Checkpoint, keeping underEvaluation: Int?,
+    _ finished: Finished
+  ) -> String? {
+    var problems: [String] = []
+    func attempt(_ body: () throws -> Void) {
+      do { try body() } catch { problems.append("\(error)") }
+    }
+    attempt {
+      let progress = saved.progress
+      let best = finished.safeBest.withLock { safe in
+        if progress.bestLoss == nil { safe = nil }
+        if progress.bestLoss != nil, FileSystem.exists(store.path(step: progress.bestStep)) { safe = progress.bestStep }
+        return safe
+      }
       let budget = output.diskBudget > 0 ? Int(output.diskBudget * 1e9) : nil
       let left = try store.prune(
-        keep: output.keep, newest: saved.progress.step,
-        best: saved.progress.bestLoss == nil ? nil : saved.progress.bestStep, budget: budget)
-      guard let budget, left > budget else { return nil }
-      return
-        "the newest and the best checkpoint take \(left) bytes; expected at most \(budget) (output.diskBudget); they stay"
-    } catch {
-      return "\(error)"
+        keep: output.keep, newest: progress.step, keeping: Set([best, underEvaluation].compactMap { $0 }),
+        budget: budget)
+      if let budget, left > budget {
+        problems.append(
+          "the checkpoints that have to stay take \(left) bytes; expected at most \(budget) (output.diskBudget)")
+      }
     }
+    attempt { try saved.curves.save(to: "\(store.directory)/curves.h5") }
+    return problems.isEmpty ? nil : problems.joined(separator: "; ")
   }
 
   /// Outcomes since they were last asked for.

@@ -97,14 +97,22 @@ struct Coordinator {
   /// In this order: what belongs to the step just made, a stop, what people have asked for, the run's end, then training.
   mutating func next(at moment: Moment) -> Directive {
     if let failure = moment.failure { return .fail(failure) }
-    if let result = moment.found.first { return .take(result) }
-    if let directive = scheduled(at: moment) { return directive }
-    if let reason = moment.stopReason, !moment.isFinished { return .stop(reason: reason) }
-    switch moment.requests.first {
-    case .evaluate where moment.evaluatorsAreBusy: break  // in its turn
-    case .evaluate, .checkpoint: return .answer(moment.requests[0])
-    case .generate, nil: break
+    if let result = moment.found.first {
+      if moment.stopReason != nil { checkpoint.step = nil }  // so that what is saved last has it
+      return .take(result)
     }
+    if let directive = scheduled(at: moment) { return directive }
+    if let reason = moment.stopReason, !moment.isFinished {
+      return moment.evaluatorsAreBusy ? .waitForEvaluators : .stop(reason: reason)
+    }
+    let ready = moment.requests.first {
+      switch $0 {
+      case .checkpoint: true
+      case .evaluate: !moment.evaluatorsAreBusy
+      case .generate: false
+      }
+    }
+    if let ready { return .answer(ready) }
     if let directive = texts(at: moment) { return directive }
     if moment.isFinished { return moment.evaluatorsAreIdle ? .finish : .waitForEvaluators }
     return moment.isPaused ? .pause : .train
@@ -137,8 +145,6 @@ struct Coordinator {
     let mayBeBest = moment.bestStep == moment.step || (moment.hasEvaluators && evaluation.step == moment.step)
     let isBest = mayBeBest && moment.step > 0
     let isStopping = moment.stopReason != nil && !moment.isFinished
-    // So that what is saved has it.
-    if isStopping, moment.evaluatorsAreBusy { return .waitForEvaluators }
     if checkpoint.step != moment.step, isBest || isStopping || isDue(schedule.checkpoint, checkpoint, moment) {
       checkpoint = now
       return .checkpoint
@@ -149,9 +155,10 @@ struct Coordinator {
   /// One slice of writing between two steps, so that training goes on meanwhile; more where there are no steps.
   private mutating func texts(at moment: Moment) -> Directive? {
     let orders = moment.requests.compactMap { if case .generate(let order) = $0 { order } else { nil } }
-    guard moment.isWriting || !orders.isEmpty, !moment.evaluatorsAreBusy else { return nil }
-    guard !orders.isEmpty || !moment.abandoned.isEmpty || moment.isPaused || moment.isFinished || writing != moment.step
-    else { return nil }
+    guard moment.isWriting || !orders.isEmpty, !moment.evaluatorsAreBusy, moment.stopReason == nil else { return nil }
+    let isTold = !orders.isEmpty || !moment.abandoned.isEmpty
+    let isSlice = !moment.hasEvaluators && (moment.isPaused || moment.isFinished || writing != moment.step)
+    guard isTold || isSlice else { return nil }
     writing = moment.step
     return .write(orders, abandoned: moment.abandoned)
   }

@@ -35,7 +35,7 @@ final class EvaluatorLoop {
   func run() throws -> RunOutcome {
     while true {
       guard try desk.isEmpty || isTaskComing() else {
-        try tell(write([]))
+        try tell(write([], abandoned: []))
         continue
       }
       let task = try JSONDecoder().decode(
@@ -43,7 +43,7 @@ final class EvaluatorLoop {
       switch task {
       case .evaluate(let task): try answer { try .result(evaluate(task)) }
       case .sample(let step): try answer { .result(.samples(try writer.write(step: step))) }
-      case .write(let orders): try tell(write(orders))
+      case .write(let orders, let abandoned): try tell(write(orders, abandoned: abandoned))
       case .end(let outcome):
         try tell(.ended)
         return outcome
@@ -57,11 +57,11 @@ final class EvaluatorLoop {
   /// What the first of these ranks sees, on all of them.
   private func isTaskComing() throws -> Bool { try group.share([group.isFirst && link.isTaskComing() ? 1 : 0]) == [1] }
 
-  /// An error is the first rank's to share: it ends the run.
+  /// An error that all these ranks have alike is the first rank's to share, and ends the run; any other ends them all.
   private func answer(_ body: () throws -> EvaluatorMessage) throws {
     do {
       try tell(body())
-    } catch {
+    } catch let error where group.count == 1 || error is TrainingError || error is RankFailure {
       try tell(.failed("\(error)"))
     }
   }
@@ -76,13 +76,14 @@ final class EvaluatorLoop {
     guard let evaluation = try (task.part == .validation ? validation : test)?.evaluate() else {
       preconditionFailure("nobody asks for a part that the corpus does not have")
     }
-    guard evaluation.perplexity.isFinite else {
+    // Who asked is told what it is.
+    guard evaluation.perplexity.isFinite || task.request != nil else {
       throw TrainingError.diverged(step: task.step, of: "the perplexity")
     }
     return .evaluation(task, evaluation, seconds: (clock.now - begin) / .seconds(1))
   }
 
-  private func write(_ orders: [GenerationOrder]) throws -> EvaluatorMessage {
-    .pieces(try desk.write(orders, abandoned: [], seconds: RunLoop.sliceSeconds))
+  private func write(_ orders: [GenerationOrder], abandoned: [Int]) throws -> EvaluatorMessage {
+    .pieces(try desk.write(orders, abandoned: abandoned, seconds: RunLoop.sliceSeconds))
   }
 }

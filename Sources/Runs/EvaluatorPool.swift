@@ -8,12 +8,16 @@ import Training
 final class EvaluatorPool {
   private let link: any EvaluatorLink
   /// What is on its way, while training changes the parameters themselves.
-  private var copy: FloatBuffer?
+  private let copy: FloatBuffer
   /// Evaluations and samples that have not come back, texts that are not complete.
   private var results = 0
   private var texts: Set<Int> = []
 
-  init(_ link: any EvaluatorLink) { self.link = link }
+  /// Throws `KernelError.outOfMemory`.
+  init(_ link: any EvaluatorLink, parameters: Parameters) throws {
+    self.link = link
+    copy = try FloatBuffer(parameters.buffer.count)
+  }
 
   /// Whether a task would have to wait.
   func isBusy() throws -> Bool { try link.isSending() || results > 0 }
@@ -21,15 +25,17 @@ final class EvaluatorPool {
   /// Whether nothing is left to come back.
   var isIdle: Bool { results == 0 && texts.isEmpty }
 
-  /// Hands over a task with the parameters as they are now, and returns at once. Throws `KernelError.outOfMemory`.
+  var hasTexts: Bool { !texts.isEmpty }
+
+  /// Hands over a task with the parameters as they are now, and returns at once.
   func hand(_ task: EvaluatorTask, _ parameters: Parameters) throws {
     switch task {
     case .evaluate, .sample: results += 1
-    case .write(let orders): texts.formUnion(orders.map(\.id))
+    case .write(let orders, let abandoned):
+      texts.formUnion(orders.map(\.id))
+      texts.subtract(abandoned)
     case .end, .fail: preconditionFailure("see end")
     }
-    let copy = try copy ?? FloatBuffer(parameters.buffer.count)
-    self.copy = copy
     copy.copy(from: parameters.buffer)
     try link.hand(Array(JSONEncoder().encode(task)), copy.values)
   }

@@ -19,7 +19,8 @@ enum EvaluatorTask: Codable {
   case evaluate(EvaluationTask)
   /// The run's own samples.
   case sample(step: Int)
-  case write([GenerationOrder])
+  /// Texts that somebody has asked for, and those that nobody waits for any more.
+  case write([GenerationOrder], abandoned: [Int])
   /// The run has ended so.
   case end(RunOutcome)
   /// It has failed for this reason.

@@ -96,6 +96,7 @@ final class GenerationDesk {
     let order = texts[index].order
     var piece = pieces[order.id] ?? Piece(id: order.id)
     do {
+      if try writer.readPrompt() { return true }
       piece.append(texts[index].stream.add(try writer.next()))
       texts[index].written += 1
       piece.tokens = texts[index].written

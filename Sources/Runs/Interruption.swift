@@ -30,13 +30,15 @@ public final class Interruption: Sendable {
     }
   }
 
-  /// `timeLimit` in seconds from now; 0: none, but what Slurm says of the job. One rank that watches the clock is enough.
-  init(timeLimit: Double, watchesClock: Bool = true) {
+  /// `timeLimit` in seconds from now; 0: none, but what Slurm says of the job, less some seconds for a step and a
+  /// checkpoint, and `earlier` ones. One rank that watches the clock is enough.
+  public init(timeLimit: Double, earlier: Double = 0, watchesClock: Bool = true) {
     guard watchesClock else {
       deadline = nil
       return
     }
-    let limit = timeLimit > 0 ? timeLimit : SlurmJob.secondsLeft().map { max(1, $0 - Self.margin) }
+    let limit =
+      timeLimit > 0 ? timeLimit : SlurmJob.secondsLeft().map { max(1, $0 - min(Self.margin, $0 / 10) - earlier) }
     deadline = limit.map { ContinuousClock.now + .seconds($0) }
   }
 
@@ -52,11 +54,11 @@ public final class Interruption: Sendable {
   }
 
   /// Why the run should stop now; nil while it should not.
-  var reason: String? {
+  public var reason: String? {
     if let signal = Self.requested { return signal }
     return deadline.map { ContinuousClock.now >= $0 } == true ? "time limit" : nil
   }
 
-  /// Seconds before a Slurm job's end by which it is asked to stop: for a step and a checkpoint.
+  /// Seconds before a Slurm job's end by which it is asked to stop: for a step and a checkpoint. A tenth of a short one.
   private static let margin = 120.0
 }

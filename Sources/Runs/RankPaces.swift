@@ -34,8 +34,9 @@ struct RankPaces {
     work += (seconds - waitedNow - work) * 0.1
     wait += (waitedNow - wait) * 0.1
     if let lastTold, clock.now - lastTold < .milliseconds(500) { return nil }
-    lastTold = clock.now
     let numbers = Array(notes)
+    if numbers.allSatisfy({ $0 == 0 }) { return nil }  // the first step tells of none before it
+    lastTold = clock.now
     return (0..<count).map { RankPace(rank: $0, workSeconds: numbers[2 * $0], waitSeconds: numbers[2 * $0 + 1]) }
   }
 }

@@ -87,7 +87,9 @@ extension Run {
   func memoryEstimate(vocabularySize: Int) -> MemoryEstimate {
     MemoryEstimate(
       configuration, vocabularySize: vocabularySize,
-      lanes: group.ownLanes(of: configuration.training.batchSize).count, isFirst: group.isFirst)
+      lanes: evenStretch(
+        0, of: max(1, group.count - configuration.coordinator.evaluators), in: configuration.training.batchSize
+      ).count, isFirst: group.isFirst)
   }
 
   func evaluator(

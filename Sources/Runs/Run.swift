@@ -69,24 +69,34 @@ public final class Run {
     _ corpus: PreparedCorpus, _ part: any RankGroup, _ link: (any EvaluatorLink)?, _ hosts: [String],
     _ interruption: Interruption
   ) throws -> RunOutcome {
-    let pool = link.map { EvaluatorPool($0) }
-    do {
+    let (loop, pool) = try ready {
       let trainer = try makeTrainer(corpus, part)
+      let pool = try part.together { try link.map { try EvaluatorPool($0, parameters: trainer.parameters) } }
       let loop = RunLoop(
         configuration, group: part, reporter: reporter, interruption: interruption, control: control, pool: pool,
         hosts: hosts, corpus: corpus, trainer: trainer,
         validation: try evaluator(of: .validation, corpus, trainer.parameters, part),
         test: try evaluator(of: .test, corpus, trainer.parameters, part))
-      let lock = try part.onFirst { try loop.store.take() }
-      defer { withExtendedLifetime(lock) {} }
+      return (loop, pool)
+    }
+    var lock: FileLock?
+    defer { withExtendedLifetime(lock) {} }
+    do {
+      lock = try part.onFirst { try loop.store.take() }
       try loop.beginOrResume(resume)
-      report(corpus, trainer)
+      report(corpus, loop.trainer)
       try loop.introduce()
       let outcome = try loop.run()
       try pool?.end(.end(outcome))
       return outcome
     } catch {
-      try pool?.end(.fail("\(error)"))
+      // Where all that train have met with it, the first takes its time to end what is under way, and the others sleep.
+      if part.allArrive(within: .seconds(2)) {
+        _ = try part.onFirst {
+          loop.saver?.finish()
+          try pool?.end(.fail("\(error)"))
+        }
+      }
       throw error
     }
   }
@@ -95,14 +105,22 @@ public final class Run {
   private func evaluate(
     _ corpus: PreparedCorpus, _ part: any RankGroup, _ link: any EvaluatorLink
   ) throws -> RunOutcome {
-    let parameters = try part.together {
-      try Parameters(ParameterLayout(configuration.model, vocabularySize: corpus.vocabulary.count))
+    let loop = try ready {
+      let parameters = try part.together {
+        try Parameters(ParameterLayout(configuration.model, vocabularySize: corpus.vocabulary.count))
+      }
+      return EvaluatorLoop(
+        configuration, group: part, link: link, corpus: corpus, parameters: parameters,
+        validation: try evaluator(of: .validation, corpus, parameters, part),
+        test: try evaluator(of: .test, corpus, parameters, part))
     }
-    return try EvaluatorLoop(
-      configuration, group: part, link: link, corpus: corpus, parameters: parameters,
-      validation: try evaluator(of: .validation, corpus, parameters, part),
-      test: try evaluator(of: .test, corpus, parameters, part)
-    ).run()
+    return try loop.run()
+  }
+
+  /// This rank's part of the run. `make` calls on those of its own role only; what fails for them fails for all.
+  private func ready<Value>(_ make: () throws -> Value) throws -> Value {
+    let made = Result { try make() }
+    return try group.together { try made.get() }
   }
 
   private func report(_ corpus: PreparedCorpus, _ trainer: Trainer<TokenReader>) {

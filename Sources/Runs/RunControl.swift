@@ -87,9 +87,10 @@ public protocol RunControl: AnyObject {
   func runBegins(_ beginning: RunBeginning) throws
   func runDoes(_ activity: RunActivity)
   func ranksPace(_ ranks: [RankPace])
-  /// What is wanted now. Each request is handed out once, and answered once (texts in pieces).
+  /// What is wanted now. Each request is handed out once, and answered once (texts in pieces) unless it is abandoned or
+  /// the run ends.
   func wishes() -> RunWishes
-  /// Waits until the wishes may have changed, a second at most.
+  /// Waits until the wishes may have changed, a tenth of a second at most.
   func waitForWishes()
   func answer(_ id: Int, _ answer: RunAnswer)
 }

@@ -74,6 +74,7 @@ extension RunLoop {
   func save() throws {
     try trainer.checkParameters()
     let laneStates = try trainer.gatherLaneStates()
+    if trainer.progress.finished != nil { flushCurve() }  // no step will complete the row
     curves.partial = pace.point
     try group.together {
       try saver?.save(
@@ -81,25 +82,39 @@ extension RunLoop {
           configuration: configuration, progress: trainer.progress, vocabulary: corpus.vocabulary,
           corpus: corpus.identity, parameters: trainer.parameters, optimizerSlots: trainer.optimizer.slots,
           laneStates: laneStates, curves: curves, results: results,
-          provenance: Provenance.current(ranks: group.count)))
+          provenance: Provenance.current(ranks: group.count)), underEvaluation: underEvaluation)
     }
     reportSaves()
   }
 
-  /// Waits until the newest checkpoint is safe; an error if it is not. All ranks take part.
-  func finishSaving() throws {
-    _ = try group.onFirst {
+  /// Waits until nothing is being saved. On the first rank returns why the newest checkpoint could not be, if so. All
+  /// ranks take part.
+  func settleSaves() throws -> (any Error)? {
+    let failure: (any Error)?? = try group.onFirst {
       saver?.finish()
-      let newest = saver?.outcomes() ?? []
-      if let error = newest.last?.error { throw error }
-      newest.forEach(report)
+      reportSaves()
+      return saveFailure
     }
+    return failure ?? nil
+  }
+
+  /// Waits until the newest checkpoint is safe; an error if it could not be saved. All ranks take part.
+  func finishSaving() throws {
+    let failure = try settleSaves()
+    try group.together { if let failure { throw failure } }
+  }
+
+  /// Before the run is left: a newest checkpoint that could not be saved is tried again.
+  func saveForLater() throws {
+    if try group.share([settleSaves() == nil ? 0 : 1]) == [1] { try save() }
+    try finishSaving()
   }
 
   /// Tells how the saves went that have ended since.
   func reportSaves() { saver?.outcomes().forEach(report) }
 
   private func report(_ outcome: CheckpointSaver.Outcome) {
+    saveFailure = outcome.error
     if outcome.hadToWait {
       saves.delayed += 1
       reporter.report(

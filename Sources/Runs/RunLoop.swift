@@ -33,6 +33,10 @@ final class RunLoop {
   var results = RunResults()
   var pace = Pace()
   var saves = RunEvent.SaveCounts()
+  /// Of the newest checkpoint, on the first rank.
+  var saveFailure: (any Error)?
+  /// A step whose evaluation on schedule is under way elsewhere: its checkpoint may be the best.
+  private(set) var underEvaluation: Int?
   /// Of another rank than the first.
   private var stopReason: String?
   private var wishes = RunWishes()
@@ -119,7 +123,7 @@ final class RunLoop {
         reporter.report(.finished(summary(trained: !wasFinished)))
         return .finished
       case .stop(let reason):
-        try finishSaving()
+        try saveForLater()
         reporter.report(
           .interrupted(
             reason: reason, step: trainer.progress.step, checkpoint: store.path(step: trainer.progress.step)))
@@ -142,7 +146,7 @@ final class RunLoop {
       epochIsComplete: trainer.epochIsComplete, isFinished: progress.finished != nil,
       bestStep: progress.bestLoss == nil ? nil : progress.bestStep, seconds: (clock.now - begun) / .seconds(1),
       stopReason: interruption.reason ?? wishes.stopReason ?? stopReason, requests: wishes.requests,
-      abandoned: wishes.abandoned, isWriting: !desk.isEmpty, isPaused: wishes.isPaused,
+      abandoned: wishes.abandoned, isWriting: !desk.isEmpty || pool?.hasTexts == true, isPaused: wishes.isPaused,
       hasEvaluators: hasEvaluators, evaluatorsAreBusy: try pool?.isBusy() ?? false,
       evaluatorsAreIdle: pool?.isIdle ?? true, found: found, failure: failure)
   }
@@ -153,6 +157,9 @@ final class RunLoop {
     guard let new = control?.wishes() else { return }
     wishes.requests += new.requests
     wishes.abandoned += new.abandoned
+    wishes.requests.removeAll {
+      if case .generate(let order) = $0 { wishes.abandoned.contains(order.id) } else { false }
+    }
     wishes.isPaused = new.isPaused
     wishes.stopReason = new.stopReason
   }
@@ -204,7 +211,7 @@ final class RunLoop {
     flushCurve()
     let task = EvaluationTask(part: .validation, step: progress.step, epoch: progress.epoch, isEndOfEpoch: true)
     if let evaluation { observe(evaluation, task) }
-    if evaluates { try pool?.hand(.evaluate(task), trainer.parameters) }
+    if evaluates { try handOver(task) }
     let (trainingLoss, tokensPerSecond, seconds) = pace.epochEnds()
     reporter.report(
       .epoch(
@@ -218,11 +225,21 @@ final class RunLoop {
 
   private func evaluate() throws {
     try trainer.checkParameters()
-    let task = EvaluationTask(part: .validation, step: trainer.progress.step, epoch: trainer.progress.epoch)
-    try pool?.hand(.evaluate(task), trainer.parameters)
+    let progress = trainer.progress
+    // Between two epochs it is the one of the epoch before, which a break came in the way of.
+    let task = EvaluationTask(
+      part: .validation, step: progress.step, epoch: progress.epoch, isEndOfEpoch: progress.stepInEpoch == 0)
+    try handOver(task)
     guard !hasEvaluators, let evaluation = try measure(validation) else { return }
     let point = observe(evaluation, task)
     reporter.report(.validation(point, isBest: trainer.progress.bestStep == point.step))
+  }
+
+  /// To the evaluators, if there are any.
+  private func handOver(_ task: EvaluationTask) throws {
+    guard hasEvaluators else { return }
+    underEvaluation = task.step
+    try pool?.hand(.evaluate(task), trainer.parameters)
   }
 
   /// Takes note of an evaluation on schedule, on every rank that trains.
@@ -254,6 +271,7 @@ final class RunLoop {
         control?.answer(id, .evaluated(evaluation, step: task.step, seconds: seconds, pausedSeconds: 0))
         return
       }
+      underEvaluation = nil
       let point = observe(evaluation, task)
       reporter.report(.validation(point, isBest: trainer.progress.bestStep == point.step))
     case .samples(let samples): add(samples)
@@ -273,7 +291,7 @@ final class RunLoop {
     reporter.report(.curve(point))
   }
 
-  private func flushCurve() { pace.flush { append($0) } }
+  func flushCurve() { pace.flush { append($0) } }
 
   /// Does what somebody has asked for, or hands it to the evaluators.
   private func answer(_ request: RunRequest) throws {
@@ -297,8 +315,9 @@ final class RunLoop {
         id, .evaluated(evaluation, step: trainer.progress.step, seconds: seconds, pausedSeconds: seconds))
     case .checkpoint(let id):
       try save()
-      try finishSaving()
-      control?.answer(id, .saved(step: trainer.progress.step, path: store.path(step: trainer.progress.step)))
+      let failure = try settleSaves()
+      let path = store.path(step: trainer.progress.step)
+      control?.answer(id, failure.map { .failed("\($0)") } ?? .saved(step: trainer.progress.step, path: path))
     case .generate: preconditionFailure("texts are written on, not answered at once")
     }
   }
@@ -310,10 +329,12 @@ final class RunLoop {
     wishes.requests.removeAll { if case .generate(let order) = $0 { orders.contains(order) } else { false } }
     wishes.abandoned.removeAll()
     let begin = clock.now
-    for order in orders { writing[order.id] = (begin, 0, trainer.progress.step) }
+    if control != nil {
+      for order in orders { writing[order.id] = (begin, 0, trainer.progress.step) }
+    }
     for id in abandoned { writing[id] = nil }
     if hasEvaluators {
-      try pool?.hand(.write(orders), trainer.parameters)
+      try pool?.hand(.write(orders, abandoned: abandoned), trainer.parameters)
       return
     }
     let pieces = try desk.write(orders, abandoned: abandoned, seconds: Self.sliceSeconds)
@@ -349,7 +370,7 @@ final class RunLoop {
     }
     add(try writer.write(step: trainer.progress.step))
     results.isComplete = true
-    try finishSaving()  // of the last epoch's
+    _ = try settleSaves()  // the last epoch's
     try save()
     try finishSaving()
   }

@@ -8,8 +8,9 @@ public final class TextWriter {
   private let sampler: Sampler
   private let excluded: Int32?
   private var previous: Int32?
+  private var unread: ArraySlice<Int32>
 
-  /// Reads the prompt; where it is empty, the end of a line. Throws `CorpusError` for a prompt that the model cannot read,
+  /// The prompt is what is read first; where it is empty, the end of a line. Throws `CorpusError` for a prompt that the model cannot read,
   /// and `KernelError`.
   public init(
     _ model: ModelConfiguration, _ tokenizer: Tokenizer, _ parameters: Parameters, prompt: String,
@@ -21,11 +22,19 @@ public final class TextWriter {
     sampler = Sampler(settings)
     excluded = tokenizer.vocabulary.kind == .words ? Vocabulary.unknown : nil
     previous = prompt.isEmpty ? nil : start.last
-    try generator.begin(prompt: start)
+    unread = start[...]
   }
 
-  /// The bytes of one more token; a character may be spread over several.
+  /// Reads one token of the prompt; says whether there was one.
+  func readPrompt() throws -> Bool {
+    guard let token = unread.popFirst() else { return false }
+    try generator.read(prompt: token)
+    return true
+  }
+
+  /// The bytes of one more token, after the prompt; a character may be spread over several.
   public func next() throws -> [UInt8] {
+    while try readPrompt() {}
     let token = try generator.next(sampler, excluding: excluded)
     defer { previous = token }
     return tokenizer.piece(for: token, after: previous)

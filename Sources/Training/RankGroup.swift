@@ -9,8 +9,8 @@ public protocol GradientExchange: AnyObject {
   func finish() throws
 }
 
-/// The ranks of a run as the training loop sees them. Every call but `rank`, `count` and `host` is made by
-/// all ranks in the same order.
+/// The ranks of a run as the training loop sees them. Sums, gathers, broadcasts, waits and splits are made by all ranks
+/// in the same order.
 public protocol RankGroup: GradientExchange {
   var rank: Int { get }
   var count: Int { get }
@@ -29,6 +29,9 @@ public protocol RankGroup: GradientExchange {
   func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws
   /// Waits, asleep, until every rank is here: for what may take one of them long.
   func waitForAll() throws
+  /// After an error: whether the other ranks come to this same call in time. If not, they are elsewhere, and a rank that
+  /// did not see them has only one thing left to do, to end them.
+  func allArrive(within time: Duration) -> Bool
   /// Sets the last ranks aside to evaluate; at least one must be left to train. All ranks take part.
   func split(evaluators: Int) throws -> RankSplit
 }
@@ -108,6 +111,7 @@ public final class SingleRank: RankGroup {
   }
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {}
   public func waitForAll() {}
+  public func allArrive(within time: Duration) -> Bool { true }
   public func split(evaluators: Int) -> RankSplit {
     precondition(evaluators == 0, "there is one rank")
     return RankSplit(role: .training(self, nil))

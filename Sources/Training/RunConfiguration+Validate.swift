@@ -62,7 +62,9 @@ extension RunConfiguration {
     ] {
       try check("optimizer.\(key)", value, value >= 0 && value < 1, "0 or more and less than 1")
     }
-    try check("optimizer.epsilon", optimizer.epsilon, Float(optimizer.epsilon) > 0, "more than 0 in single precision")
+    try check(
+      "optimizer.epsilon", optimizer.epsilon, Float(optimizer.epsilon) > 0 && Float(optimizer.epsilon).isFinite,
+      "more than 0, in single precision")
     try check(
       "training.laneGroups", training.laneGroups,
       (1...training.batchSize).contains(training.laneGroups) || !training.reproducible,

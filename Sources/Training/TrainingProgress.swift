@@ -1,6 +1,6 @@
 /// Where a run stands: with parameters, optimizer slots and lane states, all that is needed to go on.
 public struct TrainingProgress: Codable, Equatable, Sendable {
-  /// Updates made.
+  /// Steps made, skipped ones included.
   public var step = 0
   /// Epochs completed.
   public var epoch = 0
@@ -31,22 +31,23 @@ public struct TrainingProgress: Codable, Equatable, Sendable {
 
   public init() {}
 
-  /// Takes note of a validation loss, nats per token, of the model as it was after so many steps and complete epochs: it
-  /// may be the best so far.
+  /// Takes note of a validation loss within an epoch, nats per token, of the model as it was after so many steps and
+  /// complete epochs: it may be the best so far.
   mutating func observe(validationLoss: Double, step: Int, epoch: Int) {
     guard validationLoss < bestLoss ?? .infinity else { return }
     bestLoss = validationLoss
     bestEpoch = epoch
     bestStep = step
-    plateauEpochs = 0
-    epochsSinceBest = 0
+    // The end of this epoch, which has improved, brings them to 0.
+    plateauEpochs = -1
+    epochsSinceBest = -1
   }
 
   /// Takes note of the validation loss at the end of an epoch, which also counts for patience and plateau.
   mutating func closeEpoch(validationLoss: Double, step: Int, epoch: Int, schedule: ScheduleConfiguration) {
+    observe(validationLoss: validationLoss, step: step, epoch: epoch)
     plateauEpochs += 1
     epochsSinceBest += 1
-    observe(validationLoss: validationLoss, step: step, epoch: epoch)
     guard schedule.kind == .plateau, plateauEpochs > schedule.patience else { return }
     reductions += 1
     plateauEpochs = 0

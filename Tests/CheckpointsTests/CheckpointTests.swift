@@ -202,20 +202,20 @@ import Training
     let folder = try TemporaryFolder()
     let store = CheckpointStore(folder.path)
     for step in [0, 5, 12, 100] { _ = try store.save(checkpoint(step: step)) }
-    try store.prune(keep: 0, newest: 100, best: nil)
+    try store.prune(keep: 0, newest: 100, keeping: [])
     #expect(try store.steps() == [0, 5, 12, 100])
-    try store.prune(keep: 2, newest: 100, best: 5)
+    try store.prune(keep: 2, newest: 100, keeping: [5])
     #expect(try store.steps() == [5, 12, 100])
     // A budget takes the oldest, but never the best or the newest.
     for step in [5, 12, 50, 100] { _ = try store.save(checkpoint(step: step)) }
     let size = try FileSystem.status(store.path(step: 5)).size
-    #expect(try store.prune(keep: 0, newest: 100, best: 5, budget: 3 * size + size / 2) == 3 * size)
+    #expect(try store.prune(keep: 0, newest: 100, keeping: [5], budget: 3 * size + size / 2) == 3 * size)
     #expect(try store.steps() == [5, 50, 100])
-    #expect(try store.prune(keep: 3, newest: 100, best: 5, budget: 10) == 2 * size)
+    #expect(try store.prune(keep: 3, newest: 100, keeping: [5], budget: 10) == 2 * size)
     #expect(try store.steps() == [5, 100])
     _ = try store.save(checkpoint(step: 12))
     // A later one that was passed over neither counts nor goes.
-    try store.prune(keep: 1, newest: 12, best: nil)
+    try store.prune(keep: 1, newest: 12, keeping: [])
     #expect(try store.steps() == [12, 100])
   }
 
@@ -224,7 +224,7 @@ import Training
     for name in ["step-x.h5", "step-00000001.h5.partial-1", "notes.txt"] { try folder.write(name, "x") }
     let store = CheckpointStore(folder.path)
     #expect(try store.steps() == [])
-    try store.prune(keep: 1, newest: 9, best: nil)
+    try store.prune(keep: 1, newest: 9, keeping: [])
     #expect(try FileSystem.list(folder.path).count == 3)
   }
 }

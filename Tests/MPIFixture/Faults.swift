@@ -20,6 +20,7 @@ final class FaultyRanks: RankGroup {
   var count: Int { group.count }
   var host: String { group.host }
   var waitedSeconds: Double { 0 }
+  func allArrive(within time: Duration) -> Bool { group.allArrive(within: time) }
   func split(evaluators: Int) throws -> RankSplit { try group.split(evaluators: evaluators) }
 
   func begin(_ values: UnsafeMutableBufferPointer<Float>) throws {

@@ -44,7 +44,7 @@ import Testing
   @Test func slurmSaysWhenTheJobEnds() throws {
     let folder = try TemporaryFolder()
     let script = try folder.write(
-      "bin/squeue", "#!/bin/sh\n[ \"$*\" = '--noheader --jobs 7 --format %L' ] && echo 2:01\n")
+      "bin/squeue", "#!/bin/sh\n[ \"$*\" = '--noheader --jobs 7 --format %L' ] && echo 0:03\n")
     try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script)
     let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
     let outcome = try Programs.run(

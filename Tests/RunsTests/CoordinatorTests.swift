@@ -234,7 +234,7 @@ import Training
     simulation.requests = [2: [order(1), .evaluate(id: 2, part: .validation)]]
     #expect(
       simulation.diary() == [
-        "2 write", "2 answer", "2 write", "2 write", "2 pause", "2 pause", "2 pause", "4 epoch", "8 epoch", "8 finish",
+        "2 answer", "2 write", "2 write", "2 write", "2 pause", "2 pause", "2 pause", "4 epoch", "8 epoch", "8 finish",
       ])
   }
 
@@ -246,7 +246,7 @@ import Training
     simulation.stopAfter = 6
     #expect(
       simulation.diary() == [
-        "3 evaluate", "3 generate", "3 checkpoint", "3 answer", "3 write", "3 answer", "3 write", "3 write", "3 pause",
+        "3 evaluate", "3 generate", "3 checkpoint", "3 answer", "3 answer", "3 write", "3 write", "3 write", "3 pause",
         "4 epoch", "6 evaluate", "6 generate", "6 checkpoint", "6 stop",
       ])
   }
@@ -283,7 +283,9 @@ import Training
     simulation.moment.hasEvaluators = true
     simulation.stopAfter = 5
     #expect(
-      simulation.diary() == ["4 epoch+", "4 checkpoint", "5 wait", "5 take 4", "5 checkpoint", "5 stop"])
+      simulation.diary() == [
+        "4 epoch+", "4 checkpoint", "5 checkpoint", "5 wait", "5 take 4", "5 checkpoint", "5 stop",
+      ])
   }
 
   @Test func evaluatorsThatFailEndTheRun() {

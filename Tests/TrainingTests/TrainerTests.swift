@@ -186,6 +186,7 @@ import Training
     var rank: Int { 0 }
     var host: String { "here" }
     var waitedSeconds: Double { 0 }
+    func allArrive(within time: Duration) -> Bool { true }
     func split(evaluators: Int) -> RankSplit { RankSplit(role: .training(self, nil)) }
     func begin(_ values: UnsafeMutableBufferPointer<Float>) {}
     func progress() {}
