@@ -65,7 +65,9 @@ let package = Package(
       dependencies: ["Checkpoints", "Training", "Corpus", "Model", "Kernels", "Files"], swiftSettings: library),
     .target(
       name: "ProgramOptions",
-      dependencies: ["Runs", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "Runs", "Training", "Files", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: library),
     .target(name: "MPI", dependencies: ["CMPI"], swiftSettings: library),
     .target(name: "ControlAPI", dependencies: ["Files"], swiftSettings: library),
@@ -94,11 +96,13 @@ let package = Package(
     // The two programs.
     .executableTarget(
       name: "lockstepd",
-      dependencies: ["Daemon", "ControlAPI", "ProgramOptions"],
+      dependencies: ["Daemon", "ControlAPI", "ProgramOptions", "Runs", "Training"],
       linkerSettings: staticSwift),
     .executableTarget(
       name: "lockstep",
-      dependencies: ["ProgramOptions", "ControlClient", "ControlAPI"],
+      dependencies: [
+        "ProgramOptions", "ControlClient", "ControlAPI", "Runs", "Training", "Model", "Corpus", "Files",
+      ],
       linkerSettings: staticSwift),
 
     .target(name: "TestSupport", dependencies: ["Checkpoints", "Model", "Files"], path: "Tests/TestSupport"),
