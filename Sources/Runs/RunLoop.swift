@@ -157,9 +157,8 @@ final class RunLoop {
     guard let new = control?.wishes() else { return }
     wishes.requests += new.requests
     wishes.abandoned += new.abandoned
-    wishes.requests.removeAll {
-      if case .generate(let order) = $0 { wishes.abandoned.contains(order.id) } else { false }
-    }
+    let abandoned = wishes.abandoned
+    wishes.requests.removeAll { if case .generate(let order) = $0 { abandoned.contains(order.id) } else { false } }
     wishes.isPaused = new.isPaused
     wishes.stopReason = new.stopReason
   }
