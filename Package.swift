@@ -96,12 +96,12 @@ let package = Package(
     // The two programs.
     .executableTarget(
       name: "lockstepd",
-      dependencies: ["Daemon", "ControlAPI", "ProgramOptions", "Runs", "Training"],
+      dependencies: ["Daemon", "ControlAPI", "ProgramOptions", "Runs", "Training", "Kernels"],
       linkerSettings: staticSwift),
     .executableTarget(
       name: "lockstep",
       dependencies: [
-        "ProgramOptions", "ControlClient", "ControlAPI", "Runs", "Training", "Model", "Corpus", "Files",
+        "ProgramOptions", "ControlClient", "ControlAPI", "Runs", "Training", "Model", "Kernels", "Corpus", "Files",
       ],
       linkerSettings: staticSwift),
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Kernels
 import Runs
 
 /// The command line for one machine and one person; no MPI.
@@ -23,6 +24,7 @@ struct Lockstep: ParsableCommand {
 
   /// Errors of the world are printed with their remedy; what is wrong with the command line, with its usage.
   static func main() {
+    flushSubnormals()
     do {
       var command = try parseAsRoot()
       try command.run()

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Daemon
 import Foundation
+import Kernels
 import ProgramOptions
 import Runs
 import Training
@@ -25,6 +26,7 @@ struct Lockstepd: ParsableCommand {
 
   /// Every rank reads the command line; what is wrong with it, or asked of it, is said by the first alone.
   static func main() {
+    flushSubnormals()
     do {
       var command = try parseAsRoot()
       try command.run()
