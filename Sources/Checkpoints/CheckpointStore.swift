@@ -50,7 +50,7 @@ public struct CheckpointStore: Sendable {
 
   /// Saves a checkpoint under its step and returns its path.
   public func save(_ checkpoint: Checkpoint) throws -> String {
-    let path = path(step: checkpoint.progress.step)
+    let path = path(step: checkpoint.card.progress.step)
     try checkpoint.save(to: path)
     return path
   }

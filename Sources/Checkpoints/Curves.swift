@@ -1,7 +1,7 @@
 import HDF5Files
 
 /// One point of the training curve: the mean over some steps.
-public struct TrainingPoint: Equatable, Sendable {
+public struct TrainingPoint: Codable, Equatable, Sendable {
   /// The last of the steps.
   public var step: Int
   public var epoch: Int
@@ -31,7 +31,7 @@ public struct TrainingPoint: Equatable, Sendable {
 }
 
 /// The validation text's loss after a step.
-public struct ValidationPoint: Equatable, Sendable {
+public struct ValidationPoint: Codable, Equatable, Sendable {
   public var step: Int
   /// Epochs completed.
   public var epoch: Int

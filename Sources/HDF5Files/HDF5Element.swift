@@ -5,10 +5,15 @@ public protocol HDF5Element: BitwiseCopyable, Sendable {
 
 /// The element types of datasets, described in words.
 public enum HDF5ElementType: String, CaseIterable, Sendable {
+  case float16 = "16-bit floats"
   case float32 = "32-bit floats"
   case float64 = "64-bit floats"
   case int64 = "64-bit integers"
   case uint8 = "bytes"
+}
+
+extension Float16: HDF5Element {
+  public static var elementType: HDF5ElementType { .float16 }
 }
 
 extension Float: HDF5Element {
@@ -58,6 +63,7 @@ struct Layout: Equatable {
   var byteCount: Int? {
     let unit =
       switch type {
+      case .element(.float16): 2
       case .element(.float32): 4
       case .element(.float64), .element(.int64): 8
       case .element(.uint8), .other: 1

@@ -50,6 +50,11 @@ public final class HDF5Reader {
     try layout(of: .dataset(path)).shape
   }
 
+  /// What a dataset is made of; nil for a text, and for what this program does not write. `H5Dget_type`.
+  public func elementType(at path: String) throws -> HDF5ElementType? {
+    if case .element(let type) = try layout(of: .dataset(path)).type { type } else { nil }
+  }
+
   /// Copies a dataset of exactly this shape, in row-major order. Traps unless the buffer has as many elements
   /// as `shape`. `H5Dread`.
   public func read<Element: HDF5Element>(

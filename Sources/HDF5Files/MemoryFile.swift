@@ -302,19 +302,28 @@ private func utf8Names(_ propertyClass: hid_t, _ check: Check) throws -> Handle 
   return properties
 }
 
-private func native(_ element: HDF5ElementType) -> hid_t {
+/// The library's own types, of this machine's byte order, copied; half precision it has none for.
+private func makeType(_ element: HDF5ElementType, _ check: Check) throws -> Handle {
+  func copy(_ type: hid_t) throws -> Handle { Handle(try check(H5Tcopy(type)), H5Tclose) }
   switch element {
-  case .float32: lockstep_h5_float32()
-  case .float64: lockstep_h5_float64()
-  case .int64: lockstep_h5_int64()
-  case .uint8: lockstep_h5_uint8()
+  case .float16:
+    let half = try copy(lockstep_h5_float32())
+    try check(H5Tset_fields(half.id, 15, 10, 5, 0, 10))  // sign at bit 15, 5 bits of exponent from 10, 10 of fraction
+    try check(H5Tset_ebias(half.id, 15))
+    try check(H5Tset_precision(half.id, 16))
+    try check(H5Tset_size(half.id, 2))
+    return half
+  case .float32: return try copy(lockstep_h5_float32())
+  case .float64: return try copy(lockstep_h5_float64())
+  case .int64: return try copy(lockstep_h5_int64())
+  case .uint8: return try copy(lockstep_h5_uint8())
   }
 }
 
 private func makeType(_ type: StoredType, _ check: Check) throws -> Handle {
   switch type {
   case .element(let element):
-    return Handle(try check(H5Tcopy(native(element))), H5Tclose)
+    return try makeType(element, check)
   case .text(let byteCount):
     let text = Handle(try check(H5Tcopy(lockstep_h5_text())), H5Tclose)
     try check(H5Tset_size(text.id, byteCount + 1))
@@ -326,8 +335,9 @@ private func makeType(_ type: StoredType, _ check: Check) throws -> Handle {
 }
 
 private func describe(_ type: hid_t, _ check: Check) throws -> StoredType {
-  for element in HDF5ElementType.allCases where try check(H5Tequal(type, native(element))) > 0 {
-    return .element(element)
+  for element in HDF5ElementType.allCases {
+    let own = try makeType(element, check)
+    if try check(H5Tequal(type, own.id)) > 0 { return .element(element) }
   }
   let size = H5Tget_size(type)
   switch H5Tget_class(type) {

@@ -52,10 +52,11 @@ import Training
     corpus.trainingTokens = 1 << 40
     let floats = 2 * RecurrentState.floatsPerLane(configuration.model)
     return Checkpoint(
-      configuration: configuration, progress: progress, vocabulary: vocabulary, corpus: corpus,
+      card: ModelCard(
+        configuration: configuration, vocabulary: vocabulary, progress: progress, results: results, corpus: corpus,
+        provenance: Provenance(program: "0", oneDNN: "2", instructionSet: "x", threads: 1, ranks: 2)),
       parameters: parameters, optimizerSlots: slots, laneStates: (0..<floats).map { Float($0) * 0.1 },
-      curves: curves, results: results,
-      provenance: Provenance(program: "0", oneDNN: "2", instructionSet: "x", threads: 1, ranks: 2))
+      curves: curves)
   }
 
   @Test(arguments: TokenizerKind.allCases)
@@ -64,15 +65,15 @@ import Training
     let written = try checkpoint(tokenizer: tokenizer)
     try written.save(to: folder.file("a.h5"))
     let read = try CheckpointFile(folder.file("a.h5"))
-    #expect(read.configuration == written.configuration)
-    #expect(read.progress == written.progress)
-    #expect(read.vocabulary == written.vocabulary)
-    #expect(read.results == written.results)
-    #expect(read.provenance == written.provenance)
-    #expect(read.corpus == written.corpus)
+    #expect(read.card.configuration == written.card.configuration)
+    #expect(read.card.progress == written.card.progress)
+    #expect(read.card.vocabulary == written.card.vocabulary)
+    #expect(read.card.results == written.card.results)
+    #expect(read.card.provenance == written.card.provenance)
+    #expect(read.card.corpus == written.card.corpus)
     #expect(try read.readCurves() == written.curves)
     #expect(try read.readLaneStates() == written.laneStates)
-    let parameters = try Parameters(read.parameterLayout)
+    let parameters = try Parameters(read.card.parameterLayout)
     try read.readParameters(into: parameters)
     #expect(Array(parameters.buffer.values) == Array(written.parameters.buffer.values))
     for slot in written.optimizerSlots {
@@ -103,7 +104,7 @@ import Training
     let folder = try TemporaryFolder()
     let writer = try HDF5Writer(kind: "checkpoint", formatVersion: 1)
     try writer.save(to: folder.file("empty.h5"))
-    expectError("/configuration") { _ = try CheckpointFile(folder.file("empty.h5")) }
+    expectError("/vocabulary") { _ = try CheckpointFile(folder.file("empty.h5")) }
 
     try checkpoint().save(to: folder.file("a.h5"))
     let other = ParameterLayout(ModelConfiguration(embeddingSize: 4, hiddenSizes: [4, 5]), vocabularySize: 5)
@@ -153,7 +154,7 @@ import Training
     try FileSystem.createDirectory(store.directory)
     for step in [0, 5, 12, 100] { _ = try store.save(checkpoint(step: step)) }
     #expect(try store.steps() == [0, 5, 12, 100])
-    #expect(try store.newest { _, _ in }?.progress.step == 100)
+    #expect(try store.newest { _, _ in }?.card.progress.step == 100)
 
     // A flipped byte, then a file cut short: each is told and passed over.
     var bytes = try Data(contentsOf: URL(fileURLWithPath: store.path(step: 100)))
@@ -161,7 +162,7 @@ import Training
     try bytes.write(to: URL(fileURLWithPath: store.path(step: 100)))
     try bytes.prefix(1000).write(to: URL(fileURLWithPath: store.path(step: 12)))
     var damaged: [String] = []
-    #expect(try store.newest { path, _ in damaged.append(path) }?.progress.step == 5)
+    #expect(try store.newest { path, _ in damaged.append(path) }?.card.progress.step == 5)
     #expect(damaged == [store.path(step: 100), store.path(step: 12)])
 
     for step in [0, 5] { try Data().write(to: URL(fileURLWithPath: store.path(step: step))) }

@@ -26,10 +26,10 @@ public enum Programs {
   }
 
   /// Runs a program by its name on PATH or its path; ended by force, with status -1, after `seconds`. A `signal` is sent
-  /// when the program has written a text.
+  /// when the program has written a text. `input` is what it reads.
   public static func run(
     _ program: String, _ arguments: [String], in directory: String, seconds: Double = 120,
-    environment: [String: String] = [:], signal: Int32? = nil, whenOutputHas text: String = ""
+    environment: [String: String] = [:], input: String? = nil, signal: Int32? = nil, whenOutputHas text: String = ""
   ) throws -> Outcome {
     let folder = try TemporaryFolder()
     let process = Process()
@@ -37,7 +37,9 @@ public enum Programs {
     process.arguments = [program] + arguments
     process.currentDirectoryURL = URL(fileURLWithPath: directory)
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    process.standardInput = FileHandle.nullDevice
+    let reading = try input.map { try FileHandle(forReadingFrom: URL(fileURLWithPath: folder.write("input", $0.utf8))) }
+    defer { try? reading?.close() }
+    process.standardInput = reading ?? FileHandle.nullDevice
     // Files, not pipes: a full pipe would stop a program that nobody reads in time.
     try folder.write("output", "")
     try folder.write("error", "")
@@ -75,8 +77,12 @@ public enum Programs {
   }
 
   /// `lockstep …` in a folder.
-  public static func lockstep(_ arguments: String..., in directory: String, seconds: Double = 120) throws -> Outcome {
-    try run("\(folder)/lockstep", arguments, in: directory, seconds: seconds, environment: ["OMP_NUM_THREADS": "1"])
+  public static func lockstep(
+    _ arguments: String..., in directory: String, seconds: Double = 120, input: String? = nil
+  ) throws -> Outcome {
+    try run(
+      "\(folder)/lockstep", arguments, in: directory, seconds: seconds, environment: ["OMP_NUM_THREADS": "1"],
+      input: input)
   }
 
   /// `mpirun -n ranks lockstepd …` in a folder, one thread a rank.

@@ -9,7 +9,7 @@ extension TemporaryFolder {
     guard let file = try store.newest(damaged: { _, _ in }) else {
       throw CheckpointError.noneFound(directory: store.directory)
     }
-    let parameters = try Parameters(file.parameterLayout)
+    let parameters = try Parameters(file.card.parameterLayout)
     try file.readParameters(into: parameters)
     var numbers = [parameters.buffer.values.map(Double.init), try file.readLaneStates().map(Double.init)]
     for slot in ["firstMoment", "secondMoment"] {

@@ -52,4 +52,43 @@ extension Vocabulary {
     let specials = Vocabulary.specials.map { ArraySlice($0.utf8) }
     self.init(unchecked: .words, specials + (0..<words.count).map { words[$0] })
   }
+
+  /// Tokens in an order of somebody else's, from a file: a JSON array of strings or, for words, one on each line. Returns
+  /// them in ours, and for each token of ours its place in the file.
+  ///
+  /// Throws `CorpusError` for what no vocabulary of this kind has, and for words without `<unk>` or `<eos>`.
+  public static func inRowOrder(
+    file path: String, kind: TokenizerKind
+  ) throws -> (vocabulary: Vocabulary, order: [Int]) {
+    let bytes = try MappedFile.withBytes(of: path) { Array($0) }
+    let rows: [String]
+    if bytes.first(where: { !isWhiteSpace(UInt32($0)) }) == UInt8(ascii: "["), let json = try? strings(bytes) {
+      rows = json
+    } else if kind == .words, let text = String(validating: bytes, as: UTF8.self) {
+      rows = text.split(omittingEmptySubsequences: true) { $0.isNewline }.map(String.init)
+    } else {
+      throw CorpusError(
+        path, "expected a JSON array of strings\(kind == .words ? " or a word on each line, in UTF-8" : "")",
+        remedy: "write the tokens in the order of the embedding's rows")
+    }
+    let order: [Int]
+    switch kind {
+    case .words:
+      let first = try specials.map { special in
+        if let row = rows.firstIndex(of: special) { return row }
+        throw CorpusError(
+          path, "expected \(special) among the words, found none",
+          remedy: "only a model that has learned \(special) can be used with texts of words")
+      }
+      order = first + rows.indices.filter { !first.contains($0) }
+    case .characters:
+      order = rows.indices.sorted { rows[$0].unicodeScalars.lexicographicallyPrecedes(rows[$1].unicodeScalars) }
+    case .bytes: order = Array(rows.indices)
+    }
+    return (try Vocabulary(kind: kind, entries: order.map { rows[$0] }, source: path), order)
+  }
+
+  private static func strings(_ json: [UInt8]) throws -> [String] {
+    try JSONDecoder().decode([String].self, from: Data(json))
+  }
 }

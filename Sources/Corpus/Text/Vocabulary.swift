@@ -23,6 +23,9 @@ public struct Vocabulary: Equatable, Sendable {
   /// The bytes token `id` stands for. Traps if there is no such token.
   public func bytes(of id: Int32) -> ArraySlice<UInt8> { table[Int(id)] }
 
+  /// The token that ends a line; nil for characters that have none.
+  public var lineEnd: Int32? { kind == .words ? Vocabulary.endOfLine : id(of: [UInt8(ascii: "\n")]) }
+
   /// The number of the token of these bytes, or nil.
   public func id(of bytes: some Sequence<UInt8>) -> Int32? {
     Array(bytes).withUnsafeBytes { table.id(of: $0) }

@@ -1,0 +1,43 @@
+import Glibc
+
+/// Reads a file, or standard input, line by line, as bytes.
+public final class LineReader {
+  /// The file's path; "standard input" for that.
+  public let name: String
+  /// Lines read so far.
+  public private(set) var count = 0
+  private let stream: UnsafeMutablePointer<FILE>
+  private var buffer: UnsafeMutablePointer<CChar>?
+  private var capacity = 0
+
+  /// `path` may be "-" for standard input.
+  public init(_ path: String) throws {
+    let isInput = path == "-"
+    name = isInput ? "standard input" : path
+    if try !isInput && FileSystem.status(path).isDirectory {
+      throw FileError(operation: "read", path: path, code: EISDIR)
+    }
+    guard let stream = isInput ? fdopen(dup(STDIN_FILENO), "r") : fopen(path, "re") else {
+      throw FileError(operation: "open", path: name, code: errno)
+    }
+    self.stream = stream
+  }
+
+  deinit {
+    free(buffer)
+    fclose(stream)
+  }
+
+  /// The next line without its "\n"; nil at the end.
+  public func next() throws -> [UInt8]? {
+    errno = 0
+    let length = getline(&buffer, &capacity, stream)
+    guard length >= 0, let buffer else {
+      if ferror(stream) != 0 || errno == ENOMEM { throw FileError(operation: "read", path: name, code: errno) }
+      return nil
+    }
+    count += 1
+    let line = UnsafeRawBufferPointer(start: buffer, count: length)
+    return Array(line.last == UInt8(ascii: "\n") ? line.dropLast() : line[...])
+  }
+}
