@@ -18,6 +18,12 @@ public final class SoftmaxLoss {
     try block(logits.rows).logSoftmax(logits)
   }
 
+  /// Turns logits into probabilities, in place.
+  public func probabilities(_ logits: MatrixView) throws {
+    try logProbabilities(logits)
+    try block(logits.rows).exponential(logits)
+  }
+
   /// Adds `-ln p(target)` of each row, in nats, to `losses[row % losses.count]`: rows are time-major, so this
   /// is the loss of each lane. A target of -1 counts nothing. With `gradient` the block becomes the gradient
   /// (every target must then be given); without, log-probabilities.

@@ -84,7 +84,8 @@ public final class LanguageModel {
     state.advance()
   }
 
-  /// Forward and loss for one window, without learning; carries `state` on. A target of -1 counts nothing.
+  /// Forward and loss for one window, without learning; carries `state` on. A target of -1 counts nothing. Adds to
+  /// `losses` as `learn` does; where there are as many as tokens in the window, each token has its own.
   public func evaluate(
     inputs: UnsafeBufferPointer<Int32>, targets: UnsafeBufferPointer<Int32>, state: RecurrentState,
     losses: UnsafeMutableBufferPointer<Double>

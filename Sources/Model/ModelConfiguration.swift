@@ -35,6 +35,8 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
   /// Whether the output layer uses the embedding as its weights (Press and Wolf 2017).
   public var tiedWeights: Bool
   public var initialization: Initialization
+  /// A trained model of this shape to begin with, a path; empty: numbers drawn as `initialization` says.
+  public var from = ""
 
   public init(
     cell: Cell = .lstm, embeddingSize: Int = 128, hiddenSizes: [Int] = [128, 128], dropout: Double = 0,

@@ -8,6 +8,8 @@ public struct ParameterView: Equatable, Sendable {
   public let offset: Int
 
   public var count: Int { shape.reduce(1, *) }
+  /// Whether it has a row for each token of the vocabulary.
+  public var isOfVocabulary: Bool { name == "embedding" || name.hasPrefix("output.") }
   public var range: Range<Int> { offset..<offset + count }
 }
 

@@ -70,30 +70,39 @@ public final class Evaluator<Source: TokenSource> {
     }
   }
 
-  /// Evaluates with the parameters as they are now. `progress` is told windows done and in all.
-  public func evaluate(progress: (Int, Int) -> Void = { _, _ in }) throws -> Evaluation {
-    var losses = Array(repeating: 0.0, count: layout.lanes)
+  /// Evaluates with the parameters as they are now. `progress` is told windows done and in all, `each` what every
+  /// prediction cost: the place of the token in the text and -ln p in nats; of each lane in order.
+  public func evaluate(
+    progress: (Int, Int) -> Void = { _, _ in }, each: (_ place: Int, _ loss: Double) throws -> Void = { _, _ in }
+  ) throws -> Evaluation {
+    var sums = Array(repeating: 0.0, count: layout.lanes)
     let windows = layout.blocks(of: sequenceLength)
     for (index, block) in blocks.enumerated() {
       try block.model.parametersChanged()
       block.state.clear()
-      var window = Window(sequenceLength: sequenceLength, lanes: block.cursor.lanes.count)
+      var losses = Array(repeating: 0.0, count: sequenceLength * block.cursor.lanes.count)
+      let lanes = block.cursor.lanes
+      var window = Window(sequenceLength: sequenceLength, lanes: lanes.count)
       for number in 0..<windows {
         try block.cursor.read(block: number, into: &window)
         try window.inputs.withUnsafeBufferPointer { inputs in
           try window.targets.withUnsafeBufferPointer { targets in
             try losses.withUnsafeMutableBufferPointer {
-              try block.model.evaluate(
-                inputs: inputs, targets: targets, state: block.state,
-                losses: UnsafeMutableBufferPointer(rebasing: $0[block.cursor.lanes]))
+              $0.update(repeating: 0)
+              try block.model.evaluate(inputs: inputs, targets: targets, state: block.state, losses: $0)
             }
           }
+        }
+        for (row, loss) in losses.enumerated() where window.targets[row] != Window.ended {
+          let lane = lanes.lowerBound + row % lanes.count
+          sums[lane] += loss
+          try each(layout.predictions(lane: lane).lowerBound + number * sequenceLength + row / lanes.count, loss)
         }
         progress(index * windows + number + 1, blocks.count * windows)
       }
     }
     // Each lane's sum comes from one rank and zero from the others, so this adds in lane order everywhere.
     return Evaluation(
-      predictions: layout.tokens - 1, nats: try group.sum(losses).reduce(0, +))
+      predictions: layout.tokens - 1, nats: try group.sum(sums).reduce(0, +))
   }
 }
