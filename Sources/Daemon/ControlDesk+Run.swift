@@ -148,6 +148,8 @@ extension ControlDesk: Reporter {
       log(.info, "saved a checkpoint of step \(save.step)")
     case .warning(let message): log(.warning, message)
     case .resumed(let path, let step, _): log(.info, "going on from \(path), step \(step)")
+    case .begunFrom(let path, let known, let size):
+      log(.info, "begun with \(path), which knows \(known) of \(size) tokens")
     case .test(let loss, let perplexity, _):
       log(.info, "test loss \(loss) nats, perplexity \(perplexity)")
     case .finished(let summary):

@@ -64,7 +64,7 @@ final class CheckpointSaver {
         error = failure
       }
       let outcome = Outcome(
-        step: copy.progress.step, path: store.path(step: copy.progress.step),
+        step: copy.card.progress.step, path: store.path(step: copy.card.progress.step),
         stalledSeconds: (copied - begin) / .seconds(1), seconds: (clock.now - copied) / .seconds(1),
         hadToWait: hasToWait, error: error, problem: problem)
       finished.outcomes.withLock { $0.append(outcome) }
@@ -81,7 +81,7 @@ final class CheckpointSaver {
       do { try body() } catch { problems.append("\(error)") }
     }
     attempt {
-      let progress = saved.progress
+      let progress = saved.card.progress
       let best = finished.safeBest.withLock { safe in
         if progress.bestLoss == nil { safe = nil }
         if progress.bestLoss != nil, FileSystem.exists(store.path(step: progress.bestStep)) { safe = progress.bestStep }

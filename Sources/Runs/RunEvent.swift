@@ -11,6 +11,8 @@ public enum RunEvent: Sendable {
   /// Something that people should know of, and that does not stop the run.
   case warning(String)
   case resumed(path: String, step: Int, epoch: Int)
+  /// The run begins with a trained model, which knows so many tokens of the vocabulary.
+  case begunFrom(path: String, knownTokens: Int, vocabularySize: Int)
   case step(StepSummary)
   case evaluating(done: Int, total: Int)
   case epoch(EpochSummary)
@@ -126,6 +128,7 @@ public enum RunEvent: Sendable {
 extension RunEvent: Encodable {
   private enum Key: String, CodingKey {
     case event, configuration, phase, done, total, path, message, step, epoch, loss, perplexity, bitsPerToken, isBest
+    case knownTokens, vocabularySize
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -153,6 +156,11 @@ extension RunEvent: Encodable {
       try container.encode(path, forKey: .path)
       try container.encode(step, forKey: .step)
       try container.encode(epoch, forKey: .epoch)
+    case .begunFrom(let path, let knownTokens, let vocabularySize):
+      try container.encode("begunFrom", forKey: .event)
+      try container.encode(path, forKey: .path)
+      try container.encode(knownTokens, forKey: .knownTokens)
+      try container.encode(vocabularySize, forKey: .vocabularySize)
     case .step(let summary):
       try container.encode("step", forKey: .event)
       try summary.encode(to: encoder)

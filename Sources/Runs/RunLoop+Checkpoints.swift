@@ -21,10 +21,12 @@ extension RunLoop {
       curves = try file.readCurves()
       laneStates = try file.readLaneStates()
     }
-    let position = try file.map { try JSONEncoder().encode(Position(progress: $0.progress, results: $0.results)) }
+    let position = try file.map {
+      try JSONEncoder().encode(Position(progress: $0.card.progress, results: $0.card.results))
+    }
     let shared = try group.share(position.map { Array($0) } ?? [])
     guard !shared.isEmpty else {
-      try trainer.begin()
+      try begin()
       try save()
       return try finishSaving()
     }
@@ -36,13 +38,25 @@ extension RunLoop {
     // More epochs than it was finished with: there is more to train, and then to test and to sample.
     if trainer.progress.finished == nil { results.reopen() }
     guard let file else { return }
-    reporter.report(.resumed(path: file.path, step: file.progress.step, epoch: file.progress.epoch))
+    reporter.report(.resumed(path: file.path, step: file.card.progress.step, epoch: file.card.progress.epoch))
     let provenance = Provenance.current(ranks: group.count)
-    if file.provenance != provenance {
+    if file.card.provenance != provenance {
       reporter.report(
         .warning(
-          "the run was made with \(file.provenance), and goes on with \(provenance): the last bits may differ from "
+          "the run was made with \(file.card.provenance), and goes on with \(provenance): the last bits may differ from "
             + "those of a run without a break"))
+    }
+  }
+
+  private func begin() throws {
+    try trainer.begin { [configuration, corpus, reporter] parameters in
+      guard !configuration.model.from.isEmpty else { return }
+      let base = try BaseModel(configuration, vocabulary: corpus.vocabulary) {
+        reporter.report(.warning("passed over a checkpoint that cannot be read: \($0)"))
+      }
+      let known = base.fill(parameters, corpus.vocabulary)
+      reporter.report(
+        .begunFrom(path: configuration.model.from, knownTokens: known, vocabularySize: corpus.vocabulary.count))
     }
   }
 
@@ -58,14 +72,14 @@ extension RunLoop {
     }
     guard let file else { return nil }
     for (key, value) in RunConfiguration.fixedSettings {
-      let (before, now) = (value(file.configuration), value(configuration))
+      let (before, now) = (value(file.card.configuration), value(configuration))
       if before != now {
         throw CheckpointError.otherRun(directory: store.directory, key: key, before: before, now: now)
       }
     }
-    guard file.corpus.fingerprint == corpus.identity.fingerprint else {
+    guard file.card.corpus.fingerprint == corpus.identity.fingerprint else {
       throw CheckpointError.otherRun(
-        directory: store.directory, key: "a corpus of", before: "\(file.corpus)", now: "\(corpus.identity)")
+        directory: store.directory, key: "a corpus of", before: "\(file.card.corpus)", now: "\(corpus.identity)")
     }
     return file
   }
@@ -79,10 +93,11 @@ extension RunLoop {
     try group.together {
       try saver?.save(
         Checkpoint(
-          configuration: configuration, progress: trainer.progress, vocabulary: corpus.vocabulary,
-          corpus: corpus.identity, parameters: trainer.parameters, optimizerSlots: trainer.optimizer.slots,
-          laneStates: laneStates, curves: curves, results: results,
-          provenance: Provenance.current(ranks: group.count)), underEvaluation: underEvaluation)
+          card: ModelCard(
+            configuration: configuration, vocabulary: corpus.vocabulary, progress: trainer.progress, results: results,
+            corpus: corpus.identity, provenance: Provenance.current(ranks: group.count)),
+          parameters: trainer.parameters, optimizerSlots: trainer.optimizer.slots, laneStates: laneStates,
+          curves: curves), underEvaluation: underEvaluation)
     }
     reportSaves()
   }

@@ -1,6 +1,7 @@
 import Checkpoints
 import Corpus
 import Foundation
+import Inference
 import Model
 import Training
 

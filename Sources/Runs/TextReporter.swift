@@ -41,6 +41,9 @@ public final class TextReporter: Reporter {
     case .warning(let message): line("warning: \(message)")
     case .resumed(let path, let step, let epoch):
       line("resuming from \(path): step \(step), \(epoch) epoch\(epoch == 1 ? "" : "s") complete")
+    case .begunFrom(let path, let known, let size):
+      let all = known == size ? "all \(size)" : "\(known) of \(size)"
+      line("beginning with \(path), which knows \(all) tokens\(known == size ? "" : "; the others begin afresh")")
     case .step(let step):
       work = nil
       status(text(step))

@@ -15,19 +15,23 @@ extension RunConfiguration {
 
   /// Keys that take any text.
   static let textKeys: Set = [
-    "name", "corpus.prepared", "corpus.cache", "corpus.vocabulary", "output.directory",
+    "name", "corpus.prepared", "corpus.cache", "corpus.vocabulary", "model.from", "output.directory",
   ]
 
   /// Throws a `ConfigurationError` for the first value that cannot be.
   public func validate() throws {
     try check("name", name, Self.isFolderName(name), "a name for a folder: letters, digits, '.', '_' and '-'")
-    try check("model.embeddingSize", model.embeddingSize, model.embeddingSize >= 1, "at least 1")
+    try check(
+      "model.embeddingSize", model.embeddingSize, (1...1 << 20).contains(model.embeddingSize), "a number from 1 to 2^20"
+    )
     try check(
       "model.hiddenSizes", model.hiddenSizes, !model.hiddenSizes.isEmpty,
       "at least one layer, as in [200, 200]")
+    let mostUnits = 1 << 20
     try check(
-      "model.hiddenSizes", model.hiddenSizes, model.hiddenSizes.allSatisfy { $0 >= 1 },
-      "at least 1 unit in every layer")
+      "model.hiddenSizes", model.hiddenSizes, model.hiddenSizes.allSatisfy { (1...mostUnits).contains($0) },
+      "1 to \(mostUnits) units in every layer")
+    try check("model.hiddenSizes", "\(model.hiddenSizes.count) layers", model.hiddenSizes.count <= 1024, "at most 1024")
     try check(
       "model.dropout", model.dropout, model.dropout >= 0 && model.dropout < 1,
       "a probability: 0 or more and less than 1")

@@ -120,9 +120,10 @@ public final class Trainer<Source: TokenSource> {
 
   // MARK: - Where a run begins
 
-  /// Starts afresh from the seed.
-  public func begin() throws {
+  /// Starts afresh from the seed. The first rank may put other numbers over those in `change`.
+  public func begin(_ change: (Parameters) throws -> Void = { _ in }) throws {
     parameters.initialize(configuration.model, seed: configuration.seed)
+    _ = try group.onFirst { try change(parameters) }
     try becomeAlike()
   }
 

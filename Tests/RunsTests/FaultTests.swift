@@ -64,7 +64,7 @@ import Training
       let store = CheckpointStore(path)
       var error: (any Error)?
       var log: Log?
-      let faults = try FaultPlan.during(FaultPlan(path: path, call: call, code: code, extent: extent)) {
+      let faults = FaultPlan.during(FaultPlan(path: path, call: call, code: code, extent: extent)) {
         do { log = try run("failing") } catch let failure { error = failure }
       }
       // A half write is no failure of its own, and the last one's other half may be the last call of all.

@@ -97,9 +97,9 @@ import Training
   }
 
   @Test(arguments: [
-    ("model.hiddenSizes=[]", "at least one layer"), ("model.hiddenSizes=[0]", "at least 1 unit"),
+    ("model.hiddenSizes=[]", "at least one layer"), ("model.hiddenSizes=[0]", "1 to 1048576 units"),
     ("model.dropout=1.5", "a probability"), ("model.dropout=1", "a probability"),
-    ("model.embeddingSize=0", "at least 1"), ("training.batchSize=0", "from 1 to 2^30"),
+    ("model.embeddingSize=0", "from 1 to 2^20"), ("training.batchSize=0", "from 1 to 2^30"),
     ("training.sequenceLength=-1", "from 1 to 2^30"), ("training.epochs=-1", "from 0 to 2^30"),
     ("training.clipNorm=-1", "from 0 to 1e9"), ("training.clipNorm=.nan", "from 0 to 1e9"),
     ("optimizer.learningRate=.inf", "0 or more"), ("optimizer.beta1=1", "less than 1"),

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Runs
+@testable import Inference
 
 @Suite struct TextStreamTests {
   @Test func piecesOfAnySizeGiveTheSameText() {

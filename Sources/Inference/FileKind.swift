@@ -1,0 +1,33 @@
+import Files
+import HDF5Files
+
+/// What a file is, by its first bytes.
+public enum FileKind: Equatable, Sendable {
+  case checkpoint
+  case model
+  case curves
+  case safetensors
+  /// By its name: such a file begins as any other might.
+  case onnx
+  /// Nothing that is read here.
+  case other
+
+  /// Looks at the first bytes alone: the file may be damaged. Throws `FileError`, and `HDF5Error` for a damaged header of ours.
+  public init(of path: String) throws {
+    let start = try MappedFile.withBytes(of: path) { Array($0.prefix(9)) }
+    if start.starts(with: Array("LOCKSTEP".utf8)) {
+      switch try ContainerHeader.read(path).kind {
+      case "checkpoint": self = .checkpoint
+      case "model": self = .model
+      case "curves": self = .curves
+      default: self = .other
+      }
+    } else if path.hasSuffix(".safetensors") || (start.count == 9 && start[8] == UInt8(ascii: "{")) {
+      self = .safetensors
+    } else if path.hasSuffix(".onnx") {
+      self = .onnx
+    } else {
+      self = .other
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import Checkpoints
+import Corpus
+import Files
+import Model
+import Safetensors
+import Training
+
+/// A trained model to be used, from wherever one is kept: a run's folder, a checkpoint, a model file or a safetensors
+/// file that carries a vocabulary.
+public final class SavedModel {
+  /// Of the file itself, also where a folder was named.
+  public let path: String
+  public let model: TrainedModel
+  public let tokenizer: Tokenizer
+
+  public var shape: ModelConfiguration { model.card.configuration.model }
+
+  /// Opens a file, or the newest checkpoint that is whole in a run's folder; `passedOver` is told of those that are not.
+  /// Throws what reading it throws.
+  public init(_ path: String, passedOver: (String) -> Void) throws {
+    if try FileSystem.status(path).isDirectory {
+      let newest = try CheckpointStore(path).newest { passedOver("\($0): \($1)") }
+      guard let newest else { throw CheckpointError.noneFound(directory: path) }
+      self.path = newest.path
+      model = try TrainedModel(checkpoint: newest)
+    } else {
+      self.path = path
+      model =
+        switch try FileKind(of: path) {
+        case .model: try TrainedModel(modelFile: path)
+        case .safetensors: try TrainedModel(safetensors: path)
+        default: try TrainedModel(checkpoint: CheckpointFile(path))
+        }
+    }
+    tokenizer = Tokenizer(vocabulary: model.card.vocabulary)
+  }
+
+  /// Loss of a text file, whose size does not matter to memory. `progress` is told what is under way, and how much of it
+  /// is done and in all; `each` is as in `Evaluator.evaluate`, with the token.
+  public func evaluate(
+    textFile: String, lanes: Int, progress: (_ phase: String, _ done: Int, _ total: Int) -> Void = { _, _, _ in },
+    each: ((_ place: Int, _ token: Int32, _ loss: Double) throws -> Void)? = nil
+  ) throws -> TextEvaluation {
+    let text = try TextTokens(file: textFile, tokenizer: tokenizer, lanes: lanes) { progress("reading", $0, $1) }
+    do {
+      let evaluator = try Evaluator(
+        shape, vocabularySize: tokenizer.vocabulary.count, parameters: model.parameters, source: text, lanes: lanes,
+        sequenceLength: model.card.configuration.training.sequenceLength, group: SingleRank())
+      let evaluation = try evaluator.evaluate(progress: { progress("evaluating", $0, $1) }) { place, loss in
+        guard let each else { return }
+        var token: Int32 = 0
+        try text.copy(place..<place + 1, into: UnsafeMutableBufferPointer(start: &token, count: 1))
+        try each(place, token, loss)
+      }
+      return TextEvaluation(
+        evaluation: evaluation, characters: text.characters, unknownTokens: text.unknownTokens)
+    } catch let error as CorpusError where text.count < 2 {
+      throw CorpusError(textFile, error.problem, remedy: error.remedy)
+    }
+  }
+
+  /// A writer of text after a prompt.
+  public func writer(prompt: String, _ settings: SamplingSettings) throws -> TextWriter {
+    try TextWriter(shape, tokenizer, model.parameters, prompt: prompt, settings)
+  }
+}
+
+/// How well a model predicts a text.
+public struct TextEvaluation {
+  public let evaluation: Evaluation
+  /// Unicode scalars of the text.
+  public let characters: Int
+  public let unknownTokens: Int
+
+  /// What the predictions cost for each character of the text: comparable between models of words and of characters.
+  public var bitsPerCharacter: Double {
+    evaluation.bitsPerToken * Double(evaluation.predictions) / Double(characters)
+  }
+}

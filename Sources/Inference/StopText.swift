@@ -1,0 +1,41 @@
+/// Lets a text through, piece by piece, until one of some texts comes up in it.
+public struct StopText {
+  private let stops: [[UInt8]]
+  /// What may be the beginning of one.
+  private var held: [UInt8] = []
+  /// Whether one has come; nothing passes after that.
+  public private(set) var isOver = false
+
+  /// Empty texts stop nothing.
+  public init(_ stops: [String]) { self.stops = stops.map { Array($0.utf8) }.filter { !$0.isEmpty } }
+
+  /// What can be shown now.
+  public mutating func add(_ bytes: [UInt8]) -> [UInt8] {
+    if isOver { return [] }
+    held += bytes
+    if let found = stops.compactMap({ held.firstIndex(of: $0) }).min() {
+      isOver = true
+      return take(found)
+    }
+    let begun = held.indices.first { start in
+      stops.contains { held.count - start < $0.count && $0.starts(with: held[start...]) }
+    }
+    return take(begun ?? held.count)
+  }
+
+  /// What was held back, now that nothing follows.
+  public mutating func finish() -> [UInt8] { isOver ? [] : take(held.count) }
+
+  private mutating func take(_ count: Int) -> [UInt8] {
+    defer { held.removeFirst(count) }
+    return Array(held.prefix(count))
+  }
+}
+
+extension [UInt8] {
+  /// Where `other` first occurs.
+  fileprivate func firstIndex(of other: [UInt8]) -> Int? {
+    guard other.count <= count else { return nil }
+    return (0...count - other.count).first { self[$0..<$0 + other.count].elementsEqual(other) }
+  }
+}
