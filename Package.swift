@@ -36,6 +36,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.30.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
     .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
@@ -61,8 +62,23 @@ let package = Package(
       name: "Checkpoints",
       dependencies: ["Training", "HDF5Files", "Corpus", "Model", "Kernels", "Files"], swiftSettings: library),
     .target(
+      name: "Safetensors",
+      dependencies: ["Checkpoints", "Training", "Model", "Corpus", "Kernels", "Files"], swiftSettings: library),
+    .target(
+      name: "ONNXFiles",
+      dependencies: [
+        "Checkpoints", "Training", "Model", "Corpus", "Kernels", "Files",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ], exclude: ["onnx.proto"], swiftSettings: library),
+    .target(
+      name: "Inference",
+      dependencies: ["Safetensors", "Checkpoints", "HDF5Files", "Training", "Model", "Corpus", "Kernels", "Files"],
+      swiftSettings: library),
+    .target(
       name: "Runs",
-      dependencies: ["Checkpoints", "Training", "Corpus", "Model", "Kernels", "Files"], swiftSettings: library),
+      dependencies: ["Inference", "Checkpoints", "Training", "Corpus", "Model", "Kernels", "Files"],
+      swiftSettings: library),
+    .target(name: "Plots", swiftSettings: library),
     .target(
       name: "ProgramOptions",
       dependencies: [
@@ -101,24 +117,39 @@ let package = Package(
     .executableTarget(
       name: "lockstep",
       dependencies: [
-        "ProgramOptions", "ControlClient", "ControlAPI", "Runs", "Training", "Model", "Kernels", "Corpus", "Files",
-      ],
+        "ProgramOptions", "ControlClient", "ControlAPI", "Plots", "ONNXFiles", "Safetensors", "Inference", "Runs",
+        "Checkpoints", "HDF5Files", "Training", "Model", "Kernels", "Corpus", "Files",
+      ], exclude: ["lockstep.1"],
       linkerSettings: staticSwift),
 
     .target(name: "TestSupport", dependencies: ["Checkpoints", "Model", "Files"], path: "Tests/TestSupport"),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"]),
-    .testTarget(name: "CorpusTests", dependencies: ["Corpus", "TestSupport"]),
-    .testTarget(name: "ModelTests", dependencies: ["Model"]),
-    .testTarget(name: "TrainingTests", dependencies: ["Training"]),
-    .testTarget(name: "HDF5FilesTests", dependencies: ["HDF5Files", "TestSupport"]),
-    .testTarget(name: "RunsTests", dependencies: ["Runs", "TestSupport"]),
-    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
-    .executableTarget(name: "mpi-fixture", dependencies: ["Daemon"], path: "Tests/MPIFixture"),
+    .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Files", "TestSupport"]),
+    .testTarget(name: "ModelTests", dependencies: ["Model", "Kernels"]),
+    .testTarget(name: "TrainingTests", dependencies: ["Training", "Model", "Corpus", "Kernels"]),
+    .testTarget(name: "HDF5FilesTests", dependencies: ["HDF5Files", "Files", "TestSupport"]),
+    .testTarget(
+      name: "RunsTests", dependencies: ["Runs", "Checkpoints", "Training", "Model", "Files", "TestSupport"]),
+    .testTarget(
+      name: "SafetensorsTests",
+      dependencies: ["Safetensors", "Checkpoints", "Training", "Model", "Corpus", "Kernels", "Files", "TestSupport"]),
+    .testTarget(
+      name: "ONNXFilesTests",
+      dependencies: ["ONNXFiles", "Checkpoints", "Training", "Model", "Corpus", "Kernels", "Files", "TestSupport"]),
+    .testTarget(name: "InferenceTests", dependencies: ["Inference", "TestSupport"]),
+    .testTarget(name: "PlotsTests", dependencies: ["Plots", "TestSupport"]),
+    .testTarget(
+      name: "CheckpointsTests",
+      dependencies: [
+        "Checkpoints", "Training", "HDF5Files", "Model", "Corpus", "Kernels", "Files", "TestSupport",
+      ]),
+    .executableTarget(
+      name: "mpi-fixture", dependencies: ["Daemon", "Training", "Model", "Kernels", "MPI"], path: "Tests/MPIFixture"),
     .testTarget(name: "MPITests", dependencies: ["TestSupport", "mpi-fixture"]),
     .testTarget(
       name: "ControlServerTests",
       dependencies: [
-        "ControlServer", "ControlAPI", "TestSupport", .product(name: "NIOPosix", package: "swift-nio"),
+        "ControlServer", "ControlAPI", "Files", "TestSupport", .product(name: "NIOPosix", package: "swift-nio"),
       ],
       exclude: [
         "malformed_requests.py", "page_browser.py", "page_test.py", "page_tunnel.py", "schemathesis.sh",
@@ -126,12 +157,12 @@ let package = Package(
     .testTarget(
       name: "ControlClientTests",
       dependencies: [
-        "ControlClient", "ControlAPI", "TestSupport", .product(name: "Hummingbird", package: "hummingbird"),
+        "ControlClient", "ControlAPI", "Files", "TestSupport", .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
       ]),
     .testTarget(name: "DaemonTests", dependencies: ["Daemon", "ControlAPI", "Files", "TestSupport"]),
     .testTarget(
-      name: "ProgramTests", dependencies: ["Checkpoints", "HDF5Files", "ControlAPI", "TestSupport"]),
+      name: "ProgramTests", dependencies: ["Checkpoints", "HDF5Files", "ControlAPI", "Files", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -5,7 +5,9 @@ import Training
 
 /// What `lockstepd run` and `lockstep train` are told on the command line.
 public struct RunOptions: ParsableArguments {
-  @Argument(help: "The run's configuration, a YAML file (see configs/README.md).")
+  @Argument(
+    help: "The run's configuration, a YAML file (see configs/README.md).",
+    completion: .file(extensions: ["yaml", "yml"]))
   public var configuration: String
 
   @Option(

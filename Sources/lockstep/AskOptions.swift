@@ -10,7 +10,7 @@ struct AskOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The daemon's folder, or that of a run that runs by itself, as in checkpoints/default. Default: checkpoints.",
-      valueName: "folder"))
+      valueName: "folder"), completion: .directory)
   var directory: String?
 
   @Option(
@@ -20,7 +20,8 @@ struct AskOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The file with the token for --address: control.token in the daemon's folder.", valueName: "file"))
+      "The file with the token for --address: control.token in the daemon's folder.", valueName: "file"),
+    completion: .file())
   var tokenFile: String?
 
   @Option(help: "text for people, or json: what the daemon answers.")

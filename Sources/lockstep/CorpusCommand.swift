@@ -26,7 +26,7 @@ struct CorpusCommand: ParsableCommand {
     @Option(help: "Number that decides what is written.")
     var seed: UInt64 = 1
 
-    @Option(help: "Folder to write to; it is made if need be.")
+    @Option(help: "Folder to write to; it is made if need be.", completion: .directory)
     var output: String
 
     func validate() throws {
@@ -53,16 +53,16 @@ struct CorpusCommand: ParsableCommand {
           lockstep corpus prepare --tokenizer characters --train a.txt --validation b.txt --output tokens
         """)
 
-    @Argument(help: "Texts to be split into three parts, in order.")
+    @Argument(help: "Texts to be split into three parts, in order.", completion: .file())
     var text: [String] = []
 
-    @Option(parsing: .upToNextOption, help: "Texts to learn from.")
+    @Option(parsing: .upToNextOption, help: "Texts to learn from.", completion: .file())
     var train: [String] = []
 
-    @Option(parsing: .upToNextOption, help: "Texts to watch progress on.")
+    @Option(parsing: .upToNextOption, help: "Texts to watch progress on.", completion: .file())
     var validation: [String] = []
 
-    @Option(parsing: .upToNextOption, help: "Texts for the end.")
+    @Option(parsing: .upToNextOption, help: "Texts for the end.", completion: .file())
     var test: [String] = []
 
     @Option(help: "Parts of the text for training, validation and test.")
@@ -77,13 +77,13 @@ struct CorpusCommand: ParsableCommand {
     @Option(help: "Tokens of the vocabulary at most, <unk> and <eos> among them; 0: all.")
     var maximumVocabulary = 0
 
-    @Option(help: "A file with one word a line, to be the vocabulary.")
+    @Option(help: "A file with one word a line, to be the vocabulary.", completion: .file())
     var vocabulary = ""
 
     @Option(help: "Token files of each part.")
     var shards = 1
 
-    @Option(help: "Folder for the token files.")
+    @Option(help: "Folder for the token files.", completion: .directory)
     var output: String
 
     @Option(help: "text or json.")
@@ -116,7 +116,7 @@ struct CorpusCommand: ParsableCommand {
       abstract: "Tells what is in a folder of prepared tokens, and verifies every file.",
       discussion: "  lockstep corpus inspect tokens")
 
-    @Argument(help: "A folder that `lockstep corpus prepare` or a run has made.")
+    @Argument(help: "A folder that `lockstep corpus prepare` or a run has made.", completion: .directory)
     var directory: String
 
     @Option(help: "text or json.")

@@ -1,58 +1,99 @@
 import ArgumentParser
+import Corpus
+import Files
 import Foundation
+import Inference
 import Runs
-import Training
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Tells how well a model predicts a text.",
     discussion: """
-      Every token but the first is predicted once. With one lane the model reads the text from its beginning to
-      its end; more lanes are faster and begin as many stretches without context.
+      Every token but the first is predicted once. With one lane the model reads the
+      text from its beginning to its end; more lanes are faster and begin as many
+      stretches without context. The text may have any length.
 
         lockstep evaluate checkpoints/default text.txt
-        lockstep evaluate checkpoints/default/step-00001000.h5 text.txt --format json
+        lockstep evaluate tiny.h5 text.txt --lanes 16 --format json
+        lockstep evaluate tiny.h5 text.txt --per-token losses.tsv
       """)
 
-  @Argument(help: "A checkpoint, or a run's folder (its newest checkpoint).")
-  var model: String
+  @OptionGroup var model: ModelArgument
 
-  @Argument(help: "A text file.")
+  @Argument(help: "A text file.", completion: .file())
   var text: String
 
   @Option(help: "Stretches the text is cut into.")
   var lanes = 1
+
+  @Option(
+    help: ArgumentHelp(
+      "Writes place, loss in nats and text of every predicted token to a file, or to standard output (-).",
+      valueName: "file"), completion: .file())
+  var perToken: String?
 
   @Option(help: "text or json.")
   var format: OutputFormat = .text
 
   func validate() throws {
     guard lanes >= 1 else { throw ValidationError("--lanes is \(lanes); expected at least 1") }
+    if perToken != nil, lanes > 1 {
+      throw ValidationError("--per-token goes with one lane, which reads the text in order; found --lanes \(lanes)")
+    }
   }
 
   func run() throws {
-    let model = try SavedModel(model)
-    let meter = ProgressMeter("evaluating")
-    let (evaluation, unknownTokens) = try model.evaluate(textFile: text, lanes: lanes) { meter.show($0, of: $1) }
-    meter.finish()
-    let unit = model.tokenizer.vocabulary.kind.unit
-    switch format {
-    case .text:
-      Console.output(
-        """
-        predictions  \(evaluation.predictions)\(unknownTokens > 0 ? "; \(unknownTokens) tokens are <unk>" : "")
-        loss         \(String(format: "%.6f", evaluation.loss)) nats per \(unit)
-        bits         \(String(format: "%.6f", evaluation.bitsPerToken)) per \(unit)
-        perplexity   \(String(format: "%.4f", evaluation.perplexity)) per \(unit)
+    let model = try model.open()
+    let evaluation = try evaluate(model)
+    let summary = try summary(model, evaluation)
+    // What is written to standard output is one thing.
+    if perToken == "-" { Console.error(summary) } else { Console.output(summary) }
+  }
 
-        """)
-    case .json:
-      let report = Report(
-        model: model.path, text: text, unit: unit, predictions: evaluation.predictions, unknownTokens: unknownTokens,
-        nats: evaluation.nats,
-        loss: evaluation.loss, bitsPerToken: evaluation.bitsPerToken, perplexity: evaluation.perplexity)
-      Console.output(try jsonText(report, pretty: true) + "\n")
+  private func evaluate(_ model: SavedModel) throws -> TextEvaluation {
+    func evaluate(_ write: ((String) throws -> Void)?) throws -> TextEvaluation {
+      let meter = PhaseMeter()
+      defer { meter.finish() }
+      let show: (String, Int, Int) -> Void = { meter.show($0, $1, of: $2) }
+      guard let write else { return try model.evaluate(textFile: text, lanes: lanes, progress: show) }
+      try write("place\tnats\ttoken\n")
+      return try model.evaluate(textFile: text, lanes: lanes, progress: show) { place, token, loss in
+        try write(
+          String(format: "%d\t%.6f\t", place, loss) + quoted(model.tokenizer.vocabulary.bytes(of: token)) + "\n")
+      }
     }
+    switch perToken {
+    case nil: return try evaluate(nil)
+    case "-": return try evaluate { Console.output($0) }
+    case let path?:
+      var evaluation: TextEvaluation?
+      try OutputFile.replace(path) { file in evaluation = try evaluate { try file.write($0) } }
+      return evaluation!
+    }
+  }
+
+  private func summary(_ model: SavedModel, _ result: TextEvaluation) throws -> String {
+    let unit = model.tokenizer.vocabulary.kind.unit
+    let evaluation = result.evaluation
+    guard format == .text else {
+      let report = Report(
+        model: model.path, text: text, unit: unit, predictions: evaluation.predictions,
+        unknownTokens: result.unknownTokens, characters: result.characters, nats: evaluation.nats,
+        loss: evaluation.loss, bitsPerToken: evaluation.bitsPerToken, bitsPerCharacter: result.bitsPerCharacter,
+        perplexity: evaluation.perplexity)
+      return try jsonText(report, pretty: true) + "\n"
+    }
+    let unknown = result.unknownTokens > 0 ? "; \(result.unknownTokens) tokens are <unk>" : ""
+    let perCharacter =
+      model.tokenizer.vocabulary.kind == .words
+      ? String(format: ", %.6f per character", result.bitsPerCharacter) : ""
+    return """
+      predictions  \(evaluation.predictions)\(unknown)
+      loss         \(String(format: "%.6f", evaluation.loss)) nats per \(unit)
+      bits         \(String(format: "%.6f", evaluation.bitsPerToken)) per \(unit)\(perCharacter)
+      perplexity   \(String(format: "%.4f", evaluation.perplexity)) per \(unit)
+
+      """
   }
 
   private struct Report: Encodable {
@@ -61,9 +102,11 @@ struct Evaluate: ParsableCommand {
     let unit: String
     let predictions: Int
     let unknownTokens: Int
+    let characters: Int
     let nats: Double
     let loss: Double
     let bitsPerToken: Double
+    let bitsPerCharacter: Double
     let perplexity: Double
   }
 }

@@ -1,4 +1,7 @@
 import ArgumentParser
+import Corpus
+import Files
+import Inference
 import Model
 import Runs
 
@@ -6,44 +9,136 @@ struct Generate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Writes text with a model, as it goes.",
     discussion: """
-      The same model, prompt, seed and temperature give the same text.
+      The same model, prompt, seed and settings give the same text. Several texts
+      are told apart by a line before each; with --format json each is one object
+      on a line.
 
         lockstep generate checkpoints/default --length 60
-        lockstep generate checkpoints/tiny-shakespeare --prompt "ROMEO:" --length 500 --temperature 0.8 --seed 7
+        lockstep generate tiny.h5 --prompt "ROMEO:" --temperature 0.8 --seed 7
+        lockstep generate tiny.h5 --stop $'\\n\\n' --samples 3 --min-p 0.05
+        head -3 titles.txt | lockstep generate words.h5 --prompts - --format json
       """)
 
-  @Argument(help: "A checkpoint, or a run's folder (its newest checkpoint).")
-  var model: String
+  @OptionGroup var model: ModelArgument
 
   @Option(help: "What the text begins with. Default: the beginning of a line.")
-  var prompt = ""
+  var prompt: String?
 
-  @Option(help: "Tokens to write: characters, bytes or words, as the model has them.")
+  @Option(help: "A file with a prompt on each line; - is standard input.", completion: .file())
+  var prompts: String?
+
+  @Option(help: "Tokens to write at most: characters, bytes or words, as the model has them.")
   var length = 200
 
   @Option(help: "1 draws as the model says, less plays it safer, 0 takes the most probable token.")
   var temperature = 0.8
 
+  @Option(help: "Draws only from so many most probable tokens; 0: from all.")
+  var topK = 0
+
+  @Option(help: "Draws only from the most probable tokens that together have this probability; 1: from all.")
+  var topP = 1.0
+
+  @Option(help: "Draws only from tokens at least so many times as probable as the most probable; 0: from all.")
+  var minP = 0.0
+
   @Option(help: "Number that decides what is drawn.")
   var seed: UInt64 = 1
 
+  @Option(help: "Texts to write of each prompt.")
+  var samples = 1
+
+  @Option(help: "A text that ends it and is not shown; may be given several times.")
+  var stop: [String] = []
+
+  @Option(help: "text or json.")
+  var format: OutputFormat = .text
+
   func validate() throws {
-    guard length >= 0 else { throw ValidationError("--length is \(length); expected 0 or more") }
-    guard temperature >= 0, temperature.isFinite else {
-      throw ValidationError("--temperature is \(temperature); expected a number of 0 or more")
+    func check(_ name: String, _ value: some Any, _ holds: Bool, _ expected: String) throws {
+      if !holds { throw ValidationError("--\(name) is \(value); expected \(expected)") }
     }
+    try check("length", length, length >= 0, "0 or more")
+    try check("temperature", temperature, temperature >= 0 && temperature.isFinite, "a number of 0 or more")
+    try check("top-k", topK, topK >= 0, "0 or more")
+    try check("top-p", topP, topP > 0 && topP <= 1, "a number above 0 and up to 1")
+    try check("min-p", minP, minP >= 0 && minP <= 1, "a number from 0 to 1")
+    try check("samples", samples, samples >= 1, "at least 1")
+    try check("stop", "empty", !stop.contains(""), "a text")
+    if prompt != nil, prompts != nil { throw ValidationError("expected --prompt or --prompts, found both") }
   }
 
   func run() throws {
-    let model = try SavedModel(model)
-    // With the first token, since a prompt may be refused.
-    var begun = false
-    try model.generate(prompt: prompt, length: length, settings: SamplingSettings(temperature: temperature, seed: seed))
-    {
-      if !begun { Console.output(prompt) }
-      begun = true
-      Console.output($0)
+    let model = try model.openForOneStream()
+    guard let prompts else { return try write(model, prompt: prompt ?? "", source: "the prompt", number: nil) }
+    let lines = try LineReader(prompts)
+    while let line = try lines.next() {
+      let source = "\(lines.name), line \(lines.count)"
+      guard let prompt = String(validating: line, as: UTF8.self) else {
+        throw CorpusError(source, "expected UTF-8, found other bytes", remedy: "convert the prompts to UTF-8")
+      }
+      try write(model, prompt: prompt, source: source, number: lines.count)
     }
-    Console.output("\n")
+  }
+
+  /// All texts of a prompt; `number` is that of its line, where there are several.
+  private func write(_ model: SavedModel, prompt: String, source: String, number: Int?) throws {
+    for sample in 1...samples {
+      let settings = SamplingSettings(
+        temperature: temperature, topK: topK, topP: topP, minP: minP, seed: seed, stream: sample - 1)
+      do {
+        try write(model, prompt, sample, settings, heading: heading(number, sample))
+      } catch let error as CorpusError where number != nil {
+        throw CorpusError(source, error.problem, remedy: error.remedy)
+      }
+    }
+  }
+
+  private func write(
+    _ model: SavedModel, _ prompt: String, _ sample: Int, _ settings: SamplingSettings, heading: String
+  ) throws {
+    let clock = ContinuousClock()
+    let writer = try model.writer(prompt: prompt, settings)
+    var filter = StopText(stop)
+    var text: [UInt8] = []
+    func show(_ bytes: [UInt8]) {
+      if format == .text { Console.output(bytes) } else { text += bytes }
+    }
+    if format == .text { Console.output(heading + prompt) }
+    while try writer.readPrompt() {}
+    let begun = clock.now
+    var tokens = 0
+    while tokens < length, !filter.isOver {
+      show(filter.add(try writer.next()))
+      tokens += 1
+    }
+    show(filter.finish())
+    switch format {
+    case .text: Console.output("\n")
+    case .json:
+      let seconds = (clock.now - begun) / .seconds(1)
+      let report = Report(
+        prompt: prompt, sample: sample, settings: settings, text: String(decoding: text, as: UTF8.self),
+        tokens: tokens, end: filter.isOver ? "stop" : "length", seconds: seconds,
+        tokensPerSecond: Double(tokens) / seconds)
+      Console.output(try jsonText(report) + "\n")
+    }
+  }
+
+  /// The line that tells texts apart.
+  private func heading(_ number: Int?, _ sample: Int) -> String {
+    let parts = [number.map { "prompt \($0)" }, samples > 1 ? "sample \(sample)" : nil].compactMap { $0 }
+    return parts.isEmpty ? "" : "--- \(parts.joined(separator: ", "))\n"
+  }
+
+  private struct Report: Encodable {
+    let prompt: String
+    let sample: Int
+    let settings: SamplingSettings
+    let text: String
+    let tokens: Int
+    let end: String
+    let seconds: Double
+    let tokensPerSecond: Double
   }
 }

@@ -30,7 +30,9 @@ struct JobCommand: ParsableCommand {
           lockstep job submit configs/default.yaml --set name=short --set training.epochs=2 --format json
         """)
 
-    @Argument(help: "The run's configuration, a YAML file (see configs/README.md).")
+    @Argument(
+      help: "The run's configuration, a YAML file (see configs/README.md).",
+      completion: .file(extensions: ["yaml", "yml"]))
     var configuration: String
 
     @Option(

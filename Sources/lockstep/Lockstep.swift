@@ -10,16 +10,29 @@ struct Lockstep: ParsableCommand {
     abstract: "Trains and uses recurrent language models on one machine.",
     discussion: """
         lockstep train configs/default.yaml
-        lockstep evaluate checkpoints/default text.txt
         lockstep generate checkpoints/default --prompt "the cats" --temperature 0.8
+        lockstep complete checkpoints/default "the cats"
+        lockstep score checkpoints/default hypotheses.txt --rank
+        lockstep evaluate checkpoints/default text.txt
+        lockstep inspect checkpoints/default
+        lockstep export checkpoints/default --output default.onnx
+        lockstep plot checkpoints/default --output curves.svg
+        lockstep compare checkpoints/default checkpoints/wide
         lockstep corpus prepare --tokenizer words --output tokens text.txt
         lockstep job submit configs/default.yaml
         lockstep ask generate --prompt "the cats"
         lockstep view
       """,
     version: programVersion,
-    subcommands: [
-      Train.self, Evaluate.self, Generate.self, CorpusCommand.self, JobCommand.self, AskCommand.self, ViewCommand.self,
+    groupedSubcommands: [
+      CommandGroup(name: "Learning:", subcommands: [Train.self, CorpusCommand.self]),
+      CommandGroup(
+        name: "Using a model:", subcommands: [Generate.self, Complete.self, Score.self, Evaluate.self]),
+      CommandGroup(
+        name: "Looking at models and runs:", subcommands: [Inspect.self, Plot.self, Compare.self]),
+      CommandGroup(name: "Other tools:", subcommands: [Export.self, Import.self]),
+      CommandGroup(
+        name: "Talking to a daemon:", subcommands: [JobCommand.self, AskCommand.self, ViewCommand.self]),
     ])
 
   /// Errors of the world are printed with their remedy; what is wrong with the command line, with its usage.

@@ -20,6 +20,39 @@ final class ProgressMeter {
   func finish() { if shown > 0 { Console.error("\r\u{1B}[K") } }
 }
 
+/// The same for something done in phases, one after the other.
+final class PhaseMeter {
+  private var phase: (name: String, meter: ProgressMeter)?
+
+  func show(_ name: String, _ done: Int, of total: Int) {
+    if phase?.name != name {
+      finish()
+      phase = (name, ProgressMeter(name))
+    }
+    phase?.meter.show(done, of: total)
+  }
+
+  func finish() { phase?.meter.finish() }
+}
+
+/// Bytes between quotes on one line; those that are no text are shown as such.
+func quoted(_ bytes: some Collection<UInt8>) -> String {
+  guard let text = String(validating: bytes, as: UTF8.self) else {
+    return "\"" + bytes.map { "\\x" + String(UInt16($0) + 256, radix: 16).dropFirst() }.joined() + "\""
+  }
+  let shown = text.unicodeScalars.map { scalar in
+    switch scalar {
+    case "\n": "\\n"
+    case "\r": "\\r"
+    case "\t": "\\t"
+    case "\"", "\\": "\\\(scalar)"
+    case _ where scalar.properties.generalCategory == .control: "\\u{\(String(scalar.value, radix: 16))}"
+    default: String(scalar)
+    }
+  }
+  return "\"\(shown.joined())\""
+}
+
 extension TokenizerKind {
   /// What one token is called.
   var unit: String {

@@ -7,12 +7,12 @@ struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Trains a run in this process, without MPI.",
     discussion: """
-      Does what `lockstepd run` does, on one rank: with the same seed both follow the same losses.
+      Does what `lockstepd run` does, on one rank: with the same seed both follow
+      the same losses. INT (Ctrl-C), TERM or USR1 makes it finish the step, save a
+      checkpoint and stop with status 75.
 
         lockstep train configs/default.yaml
-      INT (Ctrl-C), TERM or USR1 makes it finish the step, save a checkpoint and stop with status 75.
-
-        lockstep train configs/tiny-shakespeare.yaml --set corpus.text=input.txt --set training.epochs=5
+        lockstep train configs/tiny-shakespeare.yaml --set corpus.text=input.txt
       """)
 
   @OptionGroup var options: RunOptions

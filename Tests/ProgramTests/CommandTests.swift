@@ -76,7 +76,10 @@ import Testing
   }
 
   @Test func helpShowsExamples() throws {
-    for command in [["train"], ["evaluate"], ["generate"], ["corpus", "sample"], ["corpus", "prepare"]] {
+    for command in [
+      ["train"], ["evaluate"], ["generate"], ["complete"], ["score"], ["inspect"], ["plot"], ["compare"], ["export"],
+      ["import"], ["corpus", "sample"], ["corpus", "prepare"],
+    ] {
       let outcome = try Programs.run("\(Programs.folder)/lockstep", command + ["--help"], in: "/")
       #expect(outcome.status == 0 && outcome.output.contains("lockstep \(command.joined(separator: " ")) "))
     }

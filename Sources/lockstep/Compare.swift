@@ -1,0 +1,52 @@
+import ArgumentParser
+import Checkpoints
+import ControlClient
+import Foundation
+import Glibc
+import Runs
+import Training
+
+struct Compare: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Shows runs side by side: what they reached, how fast, and which settings differ.",
+    discussion: """
+      The best value of a row has a star. Perplexities are not held against each
+      other where the runs learned from different texts.
+
+        lockstep compare checkpoints/small checkpoints/large
+        lockstep compare checkpoints/* --all
+        lockstep compare checkpoints/a checkpoints/b --format json | jq .differing
+      """)
+
+  @Argument(
+    help: "A run's folder (its newest checkpoint), a checkpoint, or curves.h5, which tells no settings.",
+    completion: .file(extensions: ["h5"]))
+  var runs: [String]
+
+  @Flag(help: "Show also the settings that do not differ.")
+  var all = false
+
+  @Option(help: "text or json.")
+  var format: OutputFormat = .text
+
+  func validate() throws {
+    guard runs.count > 1 else { throw ValidationError("one run alone cannot be compared; expected two or more") }
+  }
+
+  func run() throws {
+    let comparison = try Comparison(RunRecord.read(runs, needsCard: true))
+    switch format {
+    case .text: Console.output(comparison.text(allSettings: all, width: Self.terminalWidth))
+    case .json: Console.output(try jsonText(comparison.report, pretty: true) + "\n")
+    }
+  }
+
+  /// Columns; nil where nothing has to fit.
+  private static var terminalWidth: Int? {
+    var window = winsize()
+    guard Console.outputIsTerminal, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &window) == 0, window.ws_col > 0 else {
+      return nil
+    }
+    return Int(window.ws_col)
+  }
+}

@@ -1,0 +1,75 @@
+import ArgumentParser
+import Foundation
+import Inference
+import Model
+import Runs
+
+struct Complete: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Tells what may come next, and how probable it is.",
+    discussion: """
+      Lists the most probable next tokens, and goes on with the most probable one
+      each time.
+
+        lockstep complete checkpoints/default "the cats"
+        lockstep complete tiny.h5 "To be, or not to b" --count 5 --length 40
+        lockstep complete words.h5 "in the" --count 0 --format json
+
+      With --count 0 all tokens are listed: their probabilities sum to 1.
+      """)
+
+  @OptionGroup var model: ModelArgument
+
+  @Argument(help: "What is there already. Default: the beginning of a line.")
+  var prompt = ""
+
+  @Option(help: "Tokens to list; 0: all.")
+  var count = 10
+
+  @Option(help: "Tokens to go on with.")
+  var length = 20
+
+  @Option(help: "text or json.")
+  var format: OutputFormat = .text
+
+  func validate() throws {
+    guard count >= 0 else { throw ValidationError("--count is \(count); expected 0 or more") }
+    guard length >= 0 else { throw ValidationError("--length is \(length); expected 0 or more") }
+  }
+
+  func run() throws {
+    let model = try model.openForOneStream()
+    let all = try model.nextTokens(after: prompt)
+    let next = count == 0 ? all[...] : all.prefix(count)
+    let continuation = try model.writer(prompt: prompt, SamplingSettings(temperature: 0, seed: 0)).write(length)
+    switch format {
+    case .text:
+      for token in next {
+        Console.output(String(format: "%9.6f  ", token.probability) + quoted(token.text) + "\n")
+      }
+      if length > 0 { Console.output("\n" + prompt + continuation + "\n") }
+    case .json:
+      let report = Report(
+        model: model.path, prompt: prompt,
+        next: next.map {
+          Report.Token(
+            id: $0.id, token: String(decoding: $0.text, as: UTF8.self), logit: $0.logit, probability: $0.probability)
+        }, continuation: continuation)
+      Console.output(try jsonText(report, pretty: true) + "\n")
+    }
+  }
+
+  private struct Report: Encodable {
+    struct Token: Encodable {
+      let id: Int32
+      let token: String
+      let logit: Float
+      let probability: Double
+    }
+
+    let model: String
+    let prompt: String
+    let next: [Token]
+    let continuation: String
+  }
+}

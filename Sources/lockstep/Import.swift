@@ -1,0 +1,67 @@
+import ArgumentParser
+import Checkpoints
+import Corpus
+import Inference
+import Kernels
+import Runs
+import Safetensors
+
+struct Import: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Takes over a model of PyTorch's word_language_model from a safetensors file.",
+    discussion: """
+      Writes a model file to evaluate, to write text with, or to train further
+      (model.from in a configuration). A file that lockstep has exported says all
+      itself. Any other has tensors alone: --vocabulary names a file with the tokens
+      in the order of the embedding's rows, either a JSON array of strings or, for
+      words, one on each line; words have <unk> and <eos> among them, in any place.
+
+        lockstep import default.safetensors --output default.h5
+        lockstep import theirs.safetensors --vocabulary words.txt --output theirs.h5
+        lockstep import theirs.safetensors --output theirs.h5 \
+          --vocabulary characters.json --tokenizer characters
+      """)
+
+  @Argument(
+    help: "A safetensors file with the state dict of such a model.", completion: .file(extensions: ["safetensors"]))
+  var file: String
+
+  @Option(help: "The tokens, for a file that does not name them.", completion: .file())
+  var vocabulary: String?
+
+  @Option(help: "What they are: words, characters or bytes (which need no --vocabulary).")
+  var tokenizer: TokenizerKind?
+
+  @Option(
+    help: "The cell, for a file that does not name it and holds plain recurrent layers: rnn-tanh or rnn-relu.",
+    completion: .list(["rnn-tanh", "rnn-relu"]))
+  var cell: Cell?
+
+  @Option(
+    help: "The model file to write. One that is there is replaced.", completion: .file(extensions: ["h5"]))
+  var output: String
+
+  func validate() throws {
+    guard output.hasSuffix(".h5") else {
+      throw ValidationError("--output is '\(output)'; expected a file that ends with .h5")
+    }
+  }
+
+  func run() throws {
+    let rows = try tokens()
+    var model = try TrainedModel(safetensors: file, vocabulary: rows?.vocabulary, cell: cell)
+    if let rows { try model.reorder(rows: rows.order) }
+    try model.save(to: output, precision: .single)
+    let shape = model.card.configuration.model
+    Console.output(
+      "\(output): \(shape.cell.rawValue) \(shape.hiddenSizes), vocabulary \(model.card.vocabulary.count), "
+        + "\(model.parameters.layout.parameterCount) parameters\n")
+  }
+
+  private func tokens() throws -> (vocabulary: Vocabulary, order: [Int])? {
+    guard let vocabulary else { return tokenizer == .bytes ? (.bytes, Array(0..<256)) : nil }
+    return try Vocabulary.inRowOrder(file: vocabulary, kind: tokenizer ?? .words)
+  }
+}
+
+extension Cell: ExpressibleByArgument {}

@@ -1,0 +1,106 @@
+import ArgumentParser
+import Files
+import Foundation
+import Inference
+import Runs
+
+struct Score: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Tells how probable a model finds each line.",
+    discussion: """
+      Writes the natural logarithm of each line's probability and the line, in the
+      order of the lines or, with --rank, the most probable first: for choosing
+      among what a recognizer or translator offers. A line is read as if it stood
+      alone, after the end of another; its own end counts. Words that the model does
+      not know count as <unk>; a line with an unknown character is impossible, -inf.
+
+        lockstep score words.h5 hypotheses.txt --rank
+        printf 'to be or\\nbe to or\\n' | lockstep score tiny.h5 - --rank --by token
+        lockstep score tiny.h5 lines.txt --per-token --format json
+      """)
+
+  enum Measure: String, CaseIterable, ExpressibleByArgument {
+    case sentence
+    case token
+  }
+
+  @OptionGroup var model: ModelArgument
+
+  @Argument(help: "A file with a line for each text to score; - is standard input.", completion: .file())
+  var lines: String
+
+  @Flag(help: "Writes the most probable first; of equals, the first.")
+  var rank = false
+
+  @Option(
+    help:
+      "What is written and ranked by: the sentence's logarithm, or its mean for a token, which does not prefer short lines."
+  )
+  var by: Measure = .sentence
+
+  @Flag(help: "Writes each token's logarithm too.")
+  var perToken = false
+
+  @Option(help: "text or json (an object on each line).")
+  var format: OutputFormat = .text
+
+  private struct Line {
+    let number: Int
+    let text: [UInt8]
+    let score: LineScore
+  }
+
+  func run() throws {
+    let model = try model.open()
+    let scorer = try LineScorer(model)
+    let reader = try LineReader(lines)
+    var ranked: [Line] = []
+    while let text = try reader.next() {
+      let score = try scorer.score(text, source: "\(reader.name), line \(reader.count)")
+      let line = Line(number: reader.count, text: text, score: score)
+      if rank { ranked.append(line) } else { try show(line) }
+    }
+    let best = ranked.sorted { value($0) == value($1) ? $0.number < $1.number : value($0) > value($1) }
+    for line in best { try show(line) }
+  }
+
+  private func value(_ line: Line) -> Double {
+    by == .sentence ? line.score.logProbability : line.score.meanLogProbability
+  }
+
+  private func show(_ line: Line) throws {
+    switch format {
+    case .text:
+      Console.output(String(format: "%.6f\t", value(line)).utf8 + line.text + [UInt8(ascii: "\n")])
+      guard perToken else { return }
+      for token in line.score.tokens {
+        Console.output(String(format: "  %.6f\t", token.logProbability) + quoted(token.text) + "\n")
+      }
+    case .json:
+      let tokens = line.score.tokens.map {
+        Report.Token(id: $0.id, token: String(decoding: $0.text, as: UTF8.self), logProbability: $0.logProbability)
+      }
+      let report = Report(
+        line: line.number, text: String(decoding: line.text, as: UTF8.self),
+        logProbability: line.score.logProbability, meanLogProbability: line.score.meanLogProbability,
+        predictions: tokens.count, unknown: line.score.unknown, tokens: perToken ? tokens : nil)
+      Console.output(try jsonText(report) + "\n")
+    }
+  }
+
+  private struct Report: Encodable {
+    struct Token: Encodable {
+      let id: Int32
+      let token: String
+      let logProbability: Double
+    }
+
+    let line: Int
+    let text: String
+    let logProbability: Double
+    let meanLogProbability: Double
+    let predictions: Int
+    let unknown: Int
+    let tokens: [Token]?
+  }
+}
