@@ -4,8 +4,11 @@ import Glibc
 public final class LineReader {
   /// The file's path; "standard input" for that.
   public let name: String
-  /// Lines read so far.
+  /// Lines and bytes read so far.
   public private(set) var count = 0
+  public private(set) var bytes = 0
+  /// Bytes in all; 0 for standard input, which does not tell.
+  public let size: Int
   private let stream: UnsafeMutablePointer<FILE>
   private var buffer: UnsafeMutablePointer<CChar>?
   private var capacity = 0
@@ -14,9 +17,9 @@ public final class LineReader {
   public init(_ path: String) throws {
     let isInput = path == "-"
     name = isInput ? "standard input" : path
-    if try !isInput && FileSystem.status(path).isDirectory {
-      throw FileError(operation: "read", path: path, code: EISDIR)
-    }
+    let status = try isInput ? nil : FileSystem.status(path)
+    if status?.isDirectory == true { throw FileError(operation: "read", path: path, code: EISDIR) }
+    size = status?.size ?? 0
     guard let stream = isInput ? fdopen(dup(STDIN_FILENO), "r") : fopen(path, "re") else {
       throw FileError(operation: "open", path: name, code: errno)
     }
@@ -37,6 +40,7 @@ public final class LineReader {
       return nil
     }
     count += 1
+    bytes += length
     let line = UnsafeRawBufferPointer(start: buffer, count: length)
     return Array(line.last == UInt8(ascii: "\n") ? line.dropLast() : line[...])
   }

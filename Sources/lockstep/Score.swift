@@ -54,12 +54,19 @@ struct Score: ParsableCommand {
     let model = try model.open()
     let scorer = try LineScorer(model)
     let reader = try LineReader(lines)
+    let meter = ProgressMeter("scoring")
     var ranked: [Line] = []
     while let text = try reader.next() {
       let score = try scorer.score(text, source: "\(reader.name), line \(reader.count)")
       let line = Line(number: reader.count, text: text, score: score)
-      if rank { ranked.append(line) } else { try show(line) }
+      guard rank else {
+        try show(line)
+        continue
+      }
+      ranked.append(line)
+      meter.show(reader.bytes, of: reader.size)
     }
+    meter.finish()
     let best = ranked.sorted { value($0) == value($1) ? $0.number < $1.number : value($0) > value($1) }
     for line in best { try show(line) }
   }
