@@ -8,6 +8,8 @@ public enum CheckpointError: Error, CustomStringConvertible, Equatable {
   case inUse(directory: String)
   /// Its parts do not fit together.
   case malformed(path: String, problem: String)
+  /// A file of another kind than is wanted; `problem` says what to do.
+  case otherKind(path: String, problem: String)
   /// A number of a model that half precision has no room for.
   case tooLargeForHalf(tensor: String, value: Float)
   /// A run goes on with other settings than it began with.
@@ -24,6 +26,7 @@ public enum CheckpointError: Error, CustomStringConvertible, Equatable {
       "\(directory) is in use by another process that trains this run; wait for it, end it, or give the run another name"
     case .malformed(let path, let problem):
       "\(path): \(problem); the file was written by another version or from another configuration"
+    case .otherKind(let path, let problem): "\(path): \(problem)"
     case .tooLargeForHalf(let tensor, let value):
       "\(tensor) holds \(value); expected numbers of at most 65504, the largest in half precision; export in single"
     case .otherRun(let directory, let key, let before, let now):

@@ -135,7 +135,12 @@ public struct CurvePlot: Sendable {
       .prefix(labelWidth + columns).map { ($0, .axis) }
   }
 
+  /// In six characters: "6.396", "551.7", "11200", "2.5e9".
   private static func short(_ value: Double) -> String {
-    value < 1000 ? String(format: "%.4g", value) : String(format: "%.2g", value)
+    switch value {
+    case ..<1000: String(format: "%.4g", value)
+    case ..<100_000: String(format: "%.0f", value)
+    default: String(format: "%.1e", value).replacing("e+0", with: "e").replacing("e+", with: "e")
+    }
   }
 }

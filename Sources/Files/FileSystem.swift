@@ -20,6 +20,13 @@ public enum FileSystem {
       isDirectory: result.st_mode & S_IFMT == S_IFDIR)
   }
 
+  /// Where a path leads that may be a symbolic link; the path itself where there is nothing.
+  static func followingLinks(_ path: String) -> String {
+    guard let real = realpath(path, nil) else { return path }
+    defer { free(real) }
+    return String(cString: real)
+  }
+
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
   /// Makes a folder and those above it that are missing; one that is there already is fine.

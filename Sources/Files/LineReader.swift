@@ -31,7 +31,7 @@ public final class LineReader {
     fclose(stream)
   }
 
-  /// The next line without its "\n"; nil at the end.
+  /// The next line without its "\n"; nil at the end. A byte-order mark at the beginning is passed over.
   public func next() throws -> [UInt8]? {
     errno = 0
     let length = getline(&buffer, &capacity, stream)
@@ -42,6 +42,7 @@ public final class LineReader {
     count += 1
     bytes += length
     let line = UnsafeRawBufferPointer(start: buffer, count: length)
-    return Array(line.last == UInt8(ascii: "\n") ? line.dropLast() : line[...])
+    let text = line.last == UInt8(ascii: "\n") ? line.dropLast() : line[...]
+    return Array(count == 1 && text.starts(with: [0xef, 0xbb, 0xbf]) ? text.dropFirst(3) : text)
   }
 }

@@ -9,7 +9,7 @@ public final class MappedFile: @unchecked Sendable {
 
   public init(_ path: String) throws {
     self.path = path
-    let descriptor = try checked("open", path) { open(path, O_RDONLY | O_CLOEXEC) }
+    let descriptor = try checked("open", path) { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
     defer { close(descriptor) }
     var status = stat()
     try checked("look at", path) { fstat(descriptor, &status) }

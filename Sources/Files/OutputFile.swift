@@ -70,8 +70,14 @@ public final class OutputFile {
   }
 
   /// Replaces `path` whole or not at all: written beside it, synced, renamed over it, folder synced.
-  /// On an error the old file stays as it was and nothing is left beside it.
+  /// On an error the old file stays as it was and nothing is left beside it. Symbolic links are followed; what is there
+  /// and is no file, a pipe or a device, is left alone and refused.
   public static func replace(_ path: String, with body: (OutputFile) throws -> Void) throws {
+    let path = FileSystem.followingLinks(path)
+    var status = stat()
+    if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+      throw FileError(operation: "replace", path: path, code: status.st_mode & S_IFMT == S_IFDIR ? EISDIR : ENODEV)
+    }
     let partial = "\(path).partial-\(getpid())"
     let file = try OutputFile(partial)
     try body(file)

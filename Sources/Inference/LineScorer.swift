@@ -12,84 +12,101 @@ public struct LineScore: Sendable {
     public let logProbability: Double
   }
 
-  public let tokens: [Token]
+  /// ln p of the line, its end included: the sum over its tokens. Minus infinity if the line has a character that the
+  /// vocabulary lacks.
+  public let logProbability: Double
+  /// Tokens it is the sum over.
+  public let predictions: Int
   /// Words that the vocabulary lacks, scored as `<unk>`; or characters, which make a line impossible.
   public let unknown: Int
-  /// Whether a character is unknown: such a line has no probability and no tokens.
-  public let isImpossible: Bool
+  /// Empty if they were not asked for, and of an impossible line.
+  public let tokens: [Token]
 
-  /// ln p of the line, its end included: the sum over its tokens.
-  public var logProbability: Double {
-    isImpossible ? -.infinity : tokens.reduce(0) { $0 + $1.logProbability }
-  }
   /// The same for each token.
-  public var meanLogProbability: Double {
-    isImpossible ? -.infinity : logProbability / Double(max(tokens.count, 1))
-  }
+  public var meanLogProbability: Double { logProbability / Double(max(predictions, 1)) }
 }
 
 /// Scores lines, each by itself: it begins after the end of a line and ends with one, whatever stands beside it.
 public final class LineScorer {
+  private let saved: SavedModel
   private let tokenizer: Tokenizer
-  private let model: LanguageModel
   private let state: RecurrentState
-  /// What every line begins after and ends with; nil in a vocabulary of characters without line ends.
-  private let lineEnd: Int32?
+  /// Models for windows of so many tokens: long ones read the output layer's weights once for many, short ones waste
+  /// little on the end of a line.
+  private var models: [Int: LanguageModel] = [:]
 
-  /// Tokens read in one go: enough to read the output layer's weights once for many, and few that are not needed.
-  private static let steps = 16
+  private static let windows = [64, 16, 4]
 
   /// Throws `KernelError`.
   public init(_ saved: SavedModel) throws {
+    self.saved = saved
     tokenizer = saved.tokenizer
-    model = try LanguageModel(
-      saved.shape, vocabularySize: tokenizer.vocabulary.count, parameters: saved.model.parameters, steps: Self.steps,
-      lanes: 1, purpose: .inference)
     state = try RecurrentState(saved.shape, lanes: 1)
-    lineEnd = tokenizer.vocabulary.lineEnd
   }
 
-  /// The score of a line, given without its end; `source` names it in errors. Without line ends in the vocabulary, the
-  /// first token is only read. Throws `CorpusError` for what is not UTF-8, and `KernelError`.
-  public func score(_ line: [UInt8], source: String) throws -> LineScore {
-    if tokenizer.vocabulary.kind == .characters, let text = String(validating: line, as: UTF8.self) {
-      let unknown = text.unicodeScalars.count { tokenizer.vocabulary.id(of: String($0).utf8) == nil }
-      if unknown > 0 { return LineScore(tokens: [], unknown: unknown, isImpossible: true) }
+  /// The score of a line, given without its end; `source` names it in errors. In a vocabulary of characters without line
+  /// ends, a line begins after token 0, as where text is written, and has no end. Throws `CorpusError` for what is not
+  /// UTF-8, and `KernelError`.
+  public func score(_ line: [UInt8], source: String, withTokens: Bool) throws -> LineScore {
+    let vocabulary = tokenizer.vocabulary
+    if vocabulary.kind != .bytes {
+      guard let text = String(validating: line, as: UTF8.self) else {
+        throw CorpusError(source, "expected UTF-8, found other bytes", remedy: "convert the text to UTF-8")
+      }
+      let unknown =
+        vocabulary.kind == .characters ? text.unicodeScalars.count { vocabulary.id(of: String($0).utf8) == nil } : 0
+      if unknown > 0 { return LineScore(logProbability: -.infinity, predictions: 0, unknown: unknown, tokens: []) }
     }
-    let ends = lineEnd.map { [$0] } ?? []
-    let tokens = try ends + tokenizer.encode(line, source: source) + ends
+    let tokens =
+      try [vocabulary.lineEnd ?? 0] + tokenizer.encode(line, source: source) + (vocabulary.lineEnd.map { [$0] } ?? [])
     let losses = try losses(of: tokens)
-    let scored = zip(tokens.dropFirst(), losses).enumerated().map { index, pair in
-      LineScore.Token(
-        id: pair.0, text: tokenizer.piece(for: pair.0, after: tokens[index]), logProbability: -pair.1)
-    }
-    let isWords = tokenizer.vocabulary.kind == .words
+    let scored =
+      !withTokens
+      ? []
+      : zip(tokens.dropFirst(), losses).enumerated().map { index, pair in
+        LineScore.Token(id: pair.0, text: tokenizer.piece(for: pair.0, after: tokens[index]), logProbability: -pair.1)
+      }
     return LineScore(
-      tokens: scored, unknown: isWords ? tokens.count { $0 == Vocabulary.unknown } : 0, isImpossible: false)
+      logProbability: -losses.reduce(0, +), predictions: losses.count,
+      unknown: vocabulary.kind == .words ? tokens.count { $0 == Vocabulary.unknown } : 0, tokens: scored)
   }
 
   /// -ln p of every token but the first, from zero state.
   private func losses(of tokens: [Int32]) throws -> [Double] {
     state.clear()
     var all: [Double] = []
-    var inputs = [Int32](repeating: 0, count: Self.steps)
-    var targets = inputs
-    for start in stride(from: 0, to: tokens.count - 1, by: Self.steps) {
-      let count = min(Self.steps, tokens.count - 1 - start)
-      for index in 0..<Self.steps {
-        inputs[index] = index < count ? tokens[start + index] : 0
-        targets[index] = index < count ? tokens[start + index + 1] : Window.ended
-      }
-      var losses = [Double](repeating: 0, count: Self.steps)
-      try inputs.withUnsafeBufferPointer { inputs in
-        try targets.withUnsafeBufferPointer { targets in
-          try losses.withUnsafeMutableBufferPointer {
-            try model.evaluate(inputs: inputs, targets: targets, state: state, losses: $0)
-          }
-        }
-      }
-      all += losses.prefix(count)
+    while all.count < tokens.count - 1 {
+      let left = tokens.count - 1 - all.count
+      // The shortest window that holds all that is left; else the longest.
+      let window = Self.windows.last { $0 >= left } ?? Self.windows[0]
+      all += try losses(tokens[all.count...].prefix(window + 1), window: window)
     }
     return all
+  }
+
+  /// The same for a stretch of up to `window` + 1 tokens, after what was read before.
+  private func losses(_ tokens: ArraySlice<Int32>, window: Int) throws -> [Double] {
+    let padding = [Int32](repeating: Window.ended, count: window - (tokens.count - 1))
+    let inputs = tokens.dropLast() + padding.map { _ in 0 }
+    let targets = tokens.dropFirst() + padding
+    var losses = [Double](repeating: 0, count: window)
+    let model = try model(window)
+    try inputs.withUnsafeBufferPointer { inputs in
+      try targets.withUnsafeBufferPointer { targets in
+        try losses.withUnsafeMutableBufferPointer {
+          try model.evaluate(inputs: inputs, targets: targets, state: state, losses: $0)
+        }
+      }
+    }
+    return Array(losses.prefix(tokens.count - 1))
+  }
+
+  private func model(_ window: Int) throws -> LanguageModel {
+    if let model = models[window] { return model }
+    let model = try LanguageModel(
+      saved.shape, vocabularySize: tokenizer.vocabulary.count, parameters: saved.model.parameters, steps: window,
+      lanes: 1, purpose: .inference)
+    models[window] = model
+    return model
   }
 }

@@ -22,7 +22,7 @@ extension SavedModel {
     let largest = Double(logits.max() ?? 0)
     let weights = logits.map { exp(Double($0) - largest) }
     let total = weights.reduce(0, +)
-    let previous = prompt.isEmpty ? nil : tokens.last
+    let previous = TextWriter.previous(prompt, tokens)
     return logits.indices.sorted { logits[$0] == logits[$1] ? $0 < $1 : logits[$0] > logits[$1] }.map {
       NextToken(
         id: Int32($0), text: tokenizer.piece(for: Int32($0), after: previous), logit: logits[$0],

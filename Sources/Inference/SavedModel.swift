@@ -13,6 +13,9 @@ public final class SavedModel {
   public let model: TrainedModel
   public let tokenizer: Tokenizer
 
+  /// Tokens of a window that a text is evaluated in, over all lanes: many, so that weights are read once for many.
+  private static let rows = 512
+
   public var shape: ModelConfiguration { model.card.configuration.model }
 
   /// Opens a file, or the newest checkpoint that is whole in a run's folder; `passedOver` is told of those that are not.
@@ -29,6 +32,11 @@ public final class SavedModel {
         switch try FileKind(of: path) {
         case .model: try TrainedModel(modelFile: path)
         case .safetensors: try TrainedModel(safetensors: path)
+        case .onnx:
+          throw CheckpointError.otherKind(
+            path: path,
+            problem: "expected a model to use, found an ONNX file, which is written and not read; export it "
+              + "as .h5 or .safetensors")
         default: try TrainedModel(checkpoint: CheckpointFile(path))
         }
     }
@@ -45,15 +53,18 @@ public final class SavedModel {
     do {
       let evaluator = try Evaluator(
         shape, vocabularySize: tokenizer.vocabulary.count, parameters: model.parameters, source: text, lanes: lanes,
-        sequenceLength: model.card.configuration.training.sequenceLength, group: SingleRank())
+        sequenceLength: max(8, Self.rows / lanes), group: SingleRank())
       let evaluation = try evaluator.evaluate(progress: { progress("evaluating", $0, $1) }) { place, loss in
         guard let each else { return }
         var token: Int32 = 0
         try text.copy(place..<place + 1, into: UnsafeMutableBufferPointer(start: &token, count: 1))
         try each(place, token, loss)
       }
+      var first: Int32 = 0
+      try text.copy(0..<1, into: UnsafeMutableBufferPointer(start: &first, count: 1))
+      let read = tokenizer.vocabulary.bytes(of: first).count { $0 & 0xc0 != 0x80 }
       return TextEvaluation(
-        evaluation: evaluation, characters: text.characters, unknownTokens: text.unknownTokens)
+        evaluation: evaluation, characters: text.characters - read, unknownTokens: text.unknownTokens)
     } catch let error as CorpusError where text.count < 2 {
       throw CorpusError(textFile, error.problem, remedy: error.remedy)
     }
@@ -68,12 +79,13 @@ public final class SavedModel {
 /// How well a model predicts a text.
 public struct TextEvaluation {
   public let evaluation: Evaluation
-  /// Unicode scalars of the text.
+  /// Unicode scalars of the text after its first token, which is only read.
   public let characters: Int
   public let unknownTokens: Int
 
-  /// What the predictions cost for each character of the text: comparable between models of words and of characters.
+  /// What the predictions cost for each character: comparable between models of words, characters and bytes, as far as no
+  /// word is `<unk>`.
   public var bitsPerCharacter: Double {
-    evaluation.bitsPerToken * Double(evaluation.predictions) / Double(characters)
+    evaluation.bitsPerToken * Double(evaluation.predictions) / Double(max(characters, 1))
   }
 }

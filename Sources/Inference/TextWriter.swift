@@ -25,7 +25,7 @@ public final class TextWriter {
     self.model = try StepwiseModel(model, vocabularySize: tokenizer.vocabulary.count, parameters: parameters)
     sampler = try Sampler(settings, vocabularySize: tokenizer.vocabulary.count)
     excluded = tokenizer.vocabulary.kind == .words ? Vocabulary.unknown : nil
-    previous = prompt.isEmpty ? nil : start.last
+    previous = Self.previous(prompt, start)
     unread = start[...]
   }
 
@@ -51,6 +51,11 @@ public final class TextWriter {
     var bytes: [UInt8] = []
     for _ in 0..<length { bytes += try next() }
     return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// The token that what is written comes after; nil where no space is to come between.
+  static func previous(_ prompt: String, _ tokens: [Int32]) -> Int32? {
+    prompt.last?.isWhitespace ?? true ? nil : tokens.last
   }
 
   /// What a model reads before it writes.

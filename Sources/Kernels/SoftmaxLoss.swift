@@ -13,7 +13,7 @@ public final class SoftmaxLoss {
   }
 
   /// Turns logits into log-probabilities, in place.
-  public func logProbabilities(_ logits: MatrixView) throws {
+  func logProbabilities(_ logits: MatrixView) throws {
     precondition(logits.columns == columns)
     try block(logits.rows).logSoftmax(logits)
   }

@@ -79,15 +79,23 @@ public final class Sampler {
   /// The tokens that `topK`, `topP` and `minP` leave, the most probable first; of equals, the first in the vocabulary.
   private func keep() -> [Int] {
     let values = probabilities.values
-    let least = settings.minP * Double(values.max() ?? 0)
-    let ranked = values.indices.filter { values[$0] > 0 && Double(values[$0]) >= least }.sorted {
-      values[$0] == values[$1] ? $0 < $1 : values[$0] > values[$1]
-    }
+    let largest = values.max() ?? 0
+    let least = Float(settings.minP) * largest
     // What is excluded is not to be counted.
     let wanted = settings.topP * values.reduce(0) { $0 + Double($1) }
+    let most = settings.topK > 0 ? settings.topK : values.count
+    // Only as many are sorted as may be kept: those above a bound, which falls until they are enough.
+    var candidates: [Int] = []
+    var bound = largest
+    repeat {
+      bound = max(bound / 8, least, .leastNormalMagnitude)
+      candidates = values.indices.filter { values[$0] >= bound }
+    } while bound > max(least, .leastNormalMagnitude) && candidates.count < most
+      && candidates.reduce(0, { $0 + Double(values[$1]) }) < wanted
+    let ranked = candidates.sorted { values[$0] == values[$1] ? $0 < $1 : values[$0] > values[$1] }
     var kept: [Int] = []
     var sum = 0.0
-    for token in ranked.prefix(settings.topK > 0 ? settings.topK : ranked.count) where kept.isEmpty || sum < wanted {
+    for token in ranked.prefix(most) where kept.isEmpty || sum < wanted {
       kept.append(token)
       sum += Double(values[token])
     }

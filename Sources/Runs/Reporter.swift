@@ -100,11 +100,21 @@ public enum Console {
   public static func output(_ bytes: [UInt8]) { write(bytes, to: STDOUT_FILENO) }
   public static func error(_ text: String) { write(text.utf8, to: STDERR_FILENO) }
 
+  /// Lets writing to a pipe that nobody reads any more end the process in silence, whatever its parent left it.
+  public static func endWithBrokenPipes() { signal(SIGPIPE, SIG_DFL) }
+
   /// Lets writing to a pipe that nobody reads any more fail, rather than end the process.
   public static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 
   public static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) != 0 }
   public static var errorIsTerminal: Bool { isatty(STDERR_FILENO) != 0 }
+
+  /// Columns and rows of the terminal that standard output is; nil where it is none.
+  public static var terminalSize: (width: Int, height: Int)? {
+    var window = winsize()
+    guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &window) == 0, window.ws_col > 0, window.ws_row > 0 else { return nil }
+    return (Int(window.ws_col), Int(window.ws_row))
+  }
 
   private static func write(_ bytes: some Sequence<UInt8>, to descriptor: Int32) {
     let bytes = Array(bytes)

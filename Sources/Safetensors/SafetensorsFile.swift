@@ -88,7 +88,7 @@ public final class SafetensorsFile: Sendable {
   }
 
   /// Whether two tensors are the same bit for bit.
-  public func areIdentical(_ a: Tensor, _ b: Tensor) -> Bool {
+  func areIdentical(_ a: Tensor, _ b: Tensor) -> Bool {
     a.type == b.type && a.shape == b.shape && withBytes(of: a) { a in withBytes(of: b) { a.elementsEqual($0) } }
   }
 

@@ -24,7 +24,7 @@ public enum TensorType: String, CaseIterable, Sendable {
   case u64 = "U64"
 
   /// The size of one number.
-  public var bits: Int {
+  var bits: Int {
     switch self {
     case .f4: 4
     case .f6e2m3, .f6e3m2: 6

@@ -120,7 +120,7 @@ extension ModelCard {
       guard let vocabulary else {
         throw SafetensorsError(
           file.path, "metadata", "expected \(TrainedModel.prefix)vocabulary, found nothing: another program wrote it",
-          remedy: "name the vocabulary that the model was trained with")
+          remedy: "import it with the vocabulary that it was trained with: lockstep import FILE --vocabulary …")
       }
       try self.init(vocabulary: vocabulary, model: file.model(cell))
       return

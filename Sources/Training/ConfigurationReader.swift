@@ -64,7 +64,9 @@ public struct ConfigurationReader {
       found = try Yams.compose(yaml: yaml)
     } catch let error as YamlError {
       throw ConfigurationError(
-        key: "", problem: "this is not YAML: \(error)\(yaml.contains("\t") ? "; it has tabs: indent with spaces" : "")",
+        key: "",
+        problem:
+          "this is not YAML: \("\(error)".prefix(300))\(yaml.contains("\t") ? "; it has tabs: indent with spaces" : "")",
         origin: name)
     }
     guard let found, !isNull(found) else { return }  // an empty file says nothing

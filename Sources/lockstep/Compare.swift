@@ -1,10 +1,5 @@
 import ArgumentParser
-import Checkpoints
-import ControlClient
-import Foundation
-import Glibc
 import Runs
-import Training
 
 struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,7 +9,7 @@ struct Compare: ParsableCommand {
       other where the runs learned from different texts.
 
         lockstep compare checkpoints/small checkpoints/large
-        lockstep compare checkpoints/* --all
+        lockstep compare checkpoints/*/ --all
         lockstep compare checkpoints/a checkpoints/b --format json | jq .differing
       """)
 
@@ -36,17 +31,8 @@ struct Compare: ParsableCommand {
   func run() throws {
     let comparison = try Comparison(RunRecord.read(runs, needsCard: true))
     switch format {
-    case .text: Console.output(comparison.text(allSettings: all, width: Self.terminalWidth))
+    case .text: Console.output(comparison.text(allSettings: all, width: Console.terminalSize?.width))
     case .json: Console.output(try jsonText(comparison.report, pretty: true) + "\n")
     }
-  }
-
-  /// Columns; nil where nothing has to fit.
-  private static var terminalWidth: Int? {
-    var window = winsize()
-    guard Console.outputIsTerminal, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &window) == 0, window.ws_col > 0 else {
-      return nil
-    }
-    return Int(window.ws_col)
   }
 }

@@ -9,7 +9,7 @@ struct Complete: ParsableCommand {
     abstract: "Tells what may come next, and how probable it is.",
     discussion: """
       Lists the most probable next tokens, and goes on with the most probable one
-      each time.
+      each time. Of a model of words, <unk> is listed and never written.
 
         lockstep complete checkpoints/default "the cats"
         lockstep complete tiny.h5 "To be, or not to b" --count 5 --length 40

@@ -36,7 +36,7 @@ struct Evaluate: ParsableCommand {
   var format: OutputFormat = .text
 
   func validate() throws {
-    guard lanes >= 1 else { throw ValidationError("--lanes is \(lanes); expected at least 1") }
+    guard (1...4096).contains(lanes) else { throw ValidationError("--lanes is \(lanes); expected 1 to 4096") }
     if perToken != nil, lanes > 1 {
       throw ValidationError("--per-token goes with one lane, which reads the text in order; found --lanes \(lanes)")
     }
@@ -85,8 +85,8 @@ struct Evaluate: ParsableCommand {
     }
     let unknown = result.unknownTokens > 0 ? "; \(result.unknownTokens) tokens are <unk>" : ""
     let perCharacter =
-      model.tokenizer.vocabulary.kind == .words
-      ? String(format: ", %.6f per character", result.bitsPerCharacter) : ""
+      model.tokenizer.vocabulary.kind == .characters
+      ? "" : String(format: ", %.6f per character", result.bitsPerCharacter)
     return """
       predictions  \(evaluation.predictions)\(unknown)
       loss         \(String(format: "%.6f", evaluation.loss)) nats per \(unit)

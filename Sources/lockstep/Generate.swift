@@ -11,7 +11,7 @@ struct Generate: ParsableCommand {
     discussion: """
       The same model, prompt, seed and settings give the same text. Several texts
       are told apart by a line before each; with --format json each is one object
-      on a line.
+      on a line. <unk>, the word for those a model does not know, is never written.
 
         lockstep generate checkpoints/default --length 60
         lockstep generate tiny.h5 --prompt "ROMEO:" --temperature 0.8 --seed 7
@@ -110,6 +110,7 @@ struct Generate: ParsableCommand {
     var tokens = 0
     while tokens < length, !filter.isOver {
       show(filter.add(try writer.next()))
+      try Console.checkOutput()
       tokens += 1
     }
     show(filter.finish())

@@ -18,7 +18,7 @@ struct Import: ParsableCommand {
 
         lockstep import default.safetensors --output default.h5
         lockstep import theirs.safetensors --vocabulary words.txt --output theirs.h5
-        lockstep import theirs.safetensors --output theirs.h5 \
+        lockstep import theirs.safetensors --output theirs.h5 \\
           --vocabulary characters.json --tokenizer characters
       """)
 
@@ -42,15 +42,25 @@ struct Import: ParsableCommand {
   var output: String
 
   func validate() throws {
+    if vocabulary != nil, tokenizer == .bytes {
+      throw ValidationError("--vocabulary is for words and characters; bytes need none")
+    }
     guard output.hasSuffix(".h5") else {
       throw ValidationError("--output is '\(output)'; expected a file that ends with .h5")
     }
   }
 
   func run() throws {
+    if try FileKind(of: file) != .safetensors {
+      throw ValidationError(
+        "\(file) is no safetensors file, which alone is imported; what Lockstep has written is used as it is")
+    }
     let rows = try tokens()
     var model = try TrainedModel(safetensors: file, vocabulary: rows?.vocabulary, cell: cell)
     if let rows { try model.reorder(rows: rows.order) }
+    if let tokenizer, tokenizer != model.card.vocabulary.kind {
+      throw ValidationError("--tokenizer is \(tokenizer.rawValue); \(file) has \(model.card.vocabulary.kind.rawValue)")
+    }
     try model.save(to: output, precision: .single)
     let shape = model.card.configuration.model
     Console.output(

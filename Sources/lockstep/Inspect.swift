@@ -37,7 +37,7 @@ struct Inspect: ParsableCommand {
   private func inspect() throws -> InspectionReport {
     if try FileSystem.status(path).isDirectory {
       guard !FileSystem.exists("\(path)/manifest.json") else {
-        throw CheckpointError.malformed(
+        throw CheckpointError.otherKind(
           path: path, problem: "expected a model or a run, found prepared tokens: see lockstep corpus inspect \(path)")
       }
       return try InspectionReport(model: open())
@@ -50,8 +50,8 @@ struct Inspect: ParsableCommand {
     case .other:
       // Says what it is instead.
       _ = try ContainerHeader.read(path)
-      throw CheckpointError.malformed(
-        path: path, problem: "expected a model, a run or curves, found another kind of file")
+      throw CheckpointError.otherKind(
+        path: path, problem: "expected a model, a run or curves, found another kind of file; check the path")
     }
   }
 

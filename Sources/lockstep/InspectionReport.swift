@@ -140,7 +140,8 @@ extension InspectionReport {
     let header = try ContainerHeader.read(saved.path)
     try self.init(path: saved.path, kind: header.kind == "model" ? "model file" : "checkpoint")
     formatVersion = header.formatVersion
-    describe(saved.model)
+    let file = try HDF5Reader(path: saved.path, kind: header.kind, newestVersion: header.formatVersion)
+    describe(saved.model, try file.elementType(at: "/parameters/embedding") ?? .float32)
     if header.kind == "checkpoint" { curve = Curve(try CheckpointFile(saved.path).readCurves()) }
   }
 
@@ -185,10 +186,10 @@ extension InspectionReport {
     training = Training(card)
   }
 
-  private mutating func describe(_ model: TrainedModel) {
+  private mutating func describe(_ model: TrainedModel, _ type: HDF5ElementType) {
     describe(model.card)
     tensors = model.parameters.statistics.map {
-      Tensor(name: $0.name, type: "32-bit float", shape: $0.shape, statistics: $0)
+      Tensor(name: $0.name, type: type.rawValue, shape: $0.shape, statistics: $0)
     }
   }
 
@@ -217,6 +218,8 @@ extension InspectionReport {
       lines.append(row("curve", "\(curve.trainingRows) rows, \(curve.validation.count) of validation"))
       lines += [""] + curve.lines
     }
+    let types = Set(tensors.map(\.type))
+    if types.count == 1, let type = types.first { lines.append(row("numbers", type)) }
     if !tensors.isEmpty { lines += [""] + tensorTable }
     return lines.joined(separator: "\n") + "\n"
   }

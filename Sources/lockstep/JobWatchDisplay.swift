@@ -1,6 +1,5 @@
 import ControlClient
 import Foundation
-import Glibc
 import Runs
 
 /// Where a watched run is shown.
@@ -112,11 +111,7 @@ struct WatchScreen: WatchDisplay {
   }
 
   private static var size: Size {
-    var window = winsize()
-    guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &window) == 0, window.ws_col > 0, window.ws_row > 0 else {
-      return Size()
-    }
-    return Size(width: Int(window.ws_col), height: Int(window.ws_row))
+    Console.terminalSize.map { Size(width: $0.width, height: $0.height) } ?? Size()
   }
 
   /// Braille where the terminal's encoding has it, which is everywhere that does not say otherwise.

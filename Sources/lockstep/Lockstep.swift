@@ -38,6 +38,7 @@ struct Lockstep: ParsableCommand {
   /// Errors of the world are printed with their remedy; what is wrong with the command line, with its usage.
   static func main() {
     flushSubnormals()
+    Console.endWithBrokenPipes()
     do {
       var command = try parseAsRoot()
       try command.run()

@@ -57,14 +57,10 @@ struct Score: ParsableCommand {
     let meter = ProgressMeter("scoring")
     var ranked: [Line] = []
     while let text = try reader.next() {
-      let score = try scorer.score(text, source: "\(reader.name), line \(reader.count)")
+      let score = try scorer.score(text, source: "\(reader.name), line \(reader.count)", withTokens: perToken)
       let line = Line(number: reader.count, text: text, score: score)
-      guard rank else {
-        try show(line)
-        continue
-      }
-      ranked.append(line)
-      meter.show(reader.bytes, of: reader.size)
+      if rank { ranked.append(line) } else { try show(line) }
+      if rank || !Console.outputIsTerminal { meter.show(reader.bytes, of: reader.size) }
     }
     meter.finish()
     let best = ranked.sorted { value($0) == value($1) ? $0.number < $1.number : value($0) > value($1) }
@@ -76,6 +72,7 @@ struct Score: ParsableCommand {
   }
 
   private func show(_ line: Line) throws {
+    try Console.checkOutput()
     switch format {
     case .text:
       Console.output(String(format: "%.6f\t", value(line)).utf8 + line.text + [UInt8(ascii: "\n")])
@@ -90,7 +87,7 @@ struct Score: ParsableCommand {
       let report = Report(
         line: line.number, text: String(decoding: line.text, as: UTF8.self),
         logProbability: line.score.logProbability, meanLogProbability: line.score.meanLogProbability,
-        predictions: tokens.count, unknown: line.score.unknown, tokens: perToken ? tokens : nil)
+        predictions: line.score.predictions, unknown: line.score.unknown, tokens: perToken ? tokens : nil)
       Console.output(try jsonText(report) + "\n")
     }
   }

@@ -55,6 +55,12 @@ import Testing
     #expect(dots.allSatisfy { (9...10).contains($0[1]) } && !dots.isEmpty)
   }
 
+  @Test(arguments: [(11_000.0, "11050"), (123_456.0, "1.2e5"), (4.7e9, "4.7e9"), (5.2e12, "5.2e12"), (551.72, "554.2")])
+  func everyMagnitudeIsLabelled(perplexity: Double, label: String) {
+    let all = lines(plot([(1, perplexity), (2, perplexity)]), width: 40, height: 9).joined(separator: "\n")
+    #expect(all.contains("\(label) |"), "\(all)")
+  }
+
   @Test func aGapIsBridged() {
     let dots = dots(lines(plot([(0, 100), (100, 1)]), width: 28, height: 5))
     #expect(Set(dots.map { $0[0] }) == Set(0..<40))

@@ -82,6 +82,20 @@ import Testing
     expectError("latin, line 2, byte 2", "0xE9", "UTF-8") { _ = try Vocabulary(wordFile: latin) }
   }
 
+  @Test func tokensInAnyOrderAreTakenOver() throws {
+    let folder = try TemporaryFolder()
+    let words = try folder.write("words", "\u{FEFF}the\n<eos>\ncat\n<unk>\n")
+    let (vocabulary, order) = try Vocabulary.inRowOrder(file: words, kind: .words)
+    #expect(vocabulary.entries == ["<unk>", "<eos>", "the", "cat"] && order == [3, 1, 0, 2])
+    let json = try folder.write("characters", #" ["b", "\n", "\u00e9", "a"]"#)
+    let characters = try Vocabulary.inRowOrder(file: json, kind: .characters)
+    #expect(characters.vocabulary.entries == ["\n", "a", "b", "é"] && characters.order == [1, 3, 0, 2])
+    let without = try folder.write("without", "the\ncat\n<eos>\n")
+    expectError("without", "<unk>") { _ = try Vocabulary.inRowOrder(file: without, kind: .words) }
+    let text = try folder.write("text", "a\nb\n")
+    expectError("text", "JSON array") { _ = try Vocabulary.inRowOrder(file: text, kind: .characters) }
+  }
+
   @Test func tooManyWordsAreRefused() throws {
     let folder = try TemporaryFolder()
     let stretch = try TextStretch(wholeOf: folder.write("text", "a b a c\nd"))

@@ -222,6 +222,51 @@ import Testing
     }
   }
 
+  @Test func whatIsThereIsReplacedOnlyIfItIsAFile() throws {
+    try succeed("export", "model.h5", "--output", "target.h5")
+    let files = FileManager.default
+    try files.createSymbolicLink(atPath: folder.file("link.h5"), withDestinationPath: "target.h5")
+    try folder.write("target.h5", "old".utf8)
+    try succeed("export", "model.h5", "--output", "link.h5")
+    #expect(try files.destinationOfSymbolicLink(atPath: folder.file("link.h5")) == "target.h5")
+    #expect(files.contents(atPath: folder.file("target.h5")) == files.contents(atPath: folder.file("model.h5")))
+    try folder.write("text.txt", "the cats run .\n".utf8)
+    #expect(mkfifo(folder.file("pipe"), 0o600) == 0)
+    try refuse("evaluate", "model.h5", "text.txt", "--per-token", "pipe", saying: "pipe or a device")
+    #expect(try files.attributesOfItem(atPath: folder.file("pipe"))[.type] as? FileAttributeType != .typeRegular)
+    try refuse("evaluate", "model.h5", "pipe", saying: "pipe or a device")
+    try refuse("evaluate", "model.h5", "text.txt", "--lanes", "9223372036854775807", saying: "--lanes")
+  }
+
+  /// A model of other hands: tensors, and a list of tokens in their own order.
+  @Test func foreignModelsNeedTheirTokens() throws {
+    try folder.write("abc.txt", String(repeating: "abcab", count: 40).utf8)
+    try succeed(
+      "train", "characters.yaml", "--set", "name=abc", "--set", "corpus.sampleLines=0", "--set", "corpus.text=abc.txt",
+      "--set", "training.maximumSteps=1")
+    try succeed("export", "checkpoints/abc", "--output", "abc.safetensors")
+    // Without a line's end in the vocabulary every character is still predicted.
+    let scores = try succeed("score", "checkpoints/abc", "-", input: "a\nab\n\n").lines
+    #expect(scores.count == 3 && scores[0].hasPrefix("-") && !scores[0].hasPrefix("-0.000"))
+    try refuse("import", "abc.safetensors", "--tokenizer", "words", "--output", "x.h5", saying: "characters")
+    try refuse(
+      "import", "abc.safetensors", "--tokenizer", "bytes", "--vocabulary", "v.json", "--output", "x.h5",
+      saying: "bytes need none")
+    try refuse("import", "model.h5", "--output", "x.h5", saying: "model.h5 is no safetensors file")
+    try succeed("export", "model.h5", "--output", "model.onnx")
+    try refuse("generate", "model.onnx", saying: "written and not read")
+  }
+
+  @Test func marksAndOddSpacesDoNoHarm() throws {
+    let lines = try succeed("score", "model.h5", "-", input: "\u{FEFF}the cats\nthe cats\n").lines
+    let scores = lines.map { $0.prefix { $0 != "\t" } }
+    #expect(scores.count == 2 && scores[0] == scores[1] && scores[0] != "-inf")
+    let full = try Programs.run(
+      "bash", ["-c", "\(Programs.folder)/lockstep generate model.h5 --length 100000000 > /dev/full"], in: folder.path,
+      seconds: 20)
+    #expect(full.status == 1 && full.error.contains("No space left"), "\(full)")
+  }
+
   @Test func trainingBeginsWithAModel() throws {
     func test(_ settings: [String]) throws -> Double {
       let outcome = try Programs.run(

@@ -184,7 +184,7 @@ import Training
 
   @Test func aForeignFileNeedsItsVocabularyAndItsCell() throws {
     let tensors = try foreign(.lstm)
-    expectError("metadata: expected lockstep.vocabulary, found nothing", "name the vocabulary") {
+    expectError("metadata: expected lockstep.vocabulary, found nothing", "--vocabulary") {
       _ = try load(tensors, entries: nil)
     }
     expectError(#"tensor "encoder.weight": expected [6, 3], found [7, 3]"#, "a row for each token") {

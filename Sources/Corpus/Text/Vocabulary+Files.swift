@@ -60,7 +60,8 @@ extension Vocabulary {
   public static func inRowOrder(
     file path: String, kind: TokenizerKind
   ) throws -> (vocabulary: Vocabulary, order: [Int]) {
-    let bytes = try MappedFile.withBytes(of: path) { Array($0) }
+    var bytes = try MappedFile.withBytes(of: path) { Array($0) }
+    if bytes.starts(with: byteOrderMark) { bytes.removeFirst(byteOrderMark.count) }
     let rows: [String]
     if bytes.first(where: { !isWhiteSpace(UInt32($0)) }) == UInt8(ascii: "["), let json = try? strings(bytes) {
       rows = json
