@@ -18,12 +18,12 @@ import argparse
 import json
 import math
 import pathlib
-import subprocess
 import sys
 
 import numpy
 import onnx
 import onnxruntime
+from common import ask, report
 from word_model import read_words
 
 BAR = 1e-5  # of logits and states
@@ -163,19 +163,6 @@ def relative(found, expected):
 def flat(states):
     """The states of each lane, [batch, units]."""
     return numpy.concatenate(list(states.values()), axis=1)
-
-
-def ask(arguments, command, *rest):
-    """What the program answers, as JSON."""
-    call = [arguments.lockstep, command, "--format", "json", *rest]
-    return json.loads(subprocess.run(call, check=True, stdout=subprocess.PIPE).stdout)
-
-
-def report(name, difference, bar):
-    """Prints a relative difference; whether it is a number no larger than its bar."""
-    kept = difference <= bar
-    print(f"{name}: relative difference {difference:.2g}, {'within' if kept else 'ABOVE'} {bar:g}")
-    return kept
 
 
 if __name__ == "__main__":

@@ -18,12 +18,12 @@ import json
 import math
 import pathlib
 import re
-import subprocess
 import sys
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+from common import ask, report
 from word_model import read_words
 
 RNN_TYPES = {"lstm": "LSTM", "gru": "GRU", "rnn-tanh": "RNN_TANH", "rnn-relu": "RNN_RELU"}
@@ -152,19 +152,6 @@ def check_perplexity(arguments, model, tokens):
     expected = math.exp(total / (len(tokens) - 1))
     print(f"perplexity {found:.6f}, in PyTorch {expected:.6f}")
     return report("perplexity", abs(found - expected) / expected, PERPLEXITY_BAR)
-
-
-def ask(arguments, command, *rest):
-    """What the program answers, as JSON."""
-    call = [arguments.lockstep, command, "--format", "json", *rest]
-    return json.loads(subprocess.run(call, check=True, stdout=subprocess.PIPE).stdout)
-
-
-def report(name, difference, bar):
-    """Prints a relative difference; whether it is a number no larger than its bar."""
-    kept = difference <= bar
-    print(f"{name}: relative difference {difference:.2g}, {'within' if kept else 'ABOVE'} {bar:g}")
-    return kept
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the reference trainings share: the model, weights and states of checkpoints, cuts and windows of a text."""
 
 import json
+import subprocess
 
 import h5py
 import torch
@@ -113,3 +114,16 @@ def clip_gradients(parameters, limit):
     if norm > limit:
         for parameter in parameters:
             parameter.grad.mul_(limit / norm)
+
+
+def ask(arguments, command, *rest):
+    """What the program answers, as JSON."""
+    call = [arguments.lockstep, command, "--format", "json", *rest]
+    return json.loads(subprocess.run(call, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def report(name, difference, bar):
+    """Prints a relative difference; whether it is a number no larger than its bar."""
+    kept = difference <= bar
+    print(f"{name}: relative difference {difference:.2g}, {'within' if kept else 'ABOVE'} {bar:g}")
+    return kept
