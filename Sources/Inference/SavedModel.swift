@@ -55,14 +55,9 @@ public final class SavedModel {
         shape, vocabularySize: tokenizer.vocabulary.count, parameters: model.parameters, source: text, lanes: lanes,
         sequenceLength: max(8, Self.rows / lanes), group: SingleRank())
       let evaluation = try evaluator.evaluate(progress: { progress("evaluating", $0, $1) }) { place, loss in
-        guard let each else { return }
-        var token: Int32 = 0
-        try text.copy(place..<place + 1, into: UnsafeMutableBufferPointer(start: &token, count: 1))
-        try each(place, token, loss)
+        try each?(place, text.token(at: place), loss)
       }
-      var first: Int32 = 0
-      try text.copy(0..<1, into: UnsafeMutableBufferPointer(start: &first, count: 1))
-      let read = tokenizer.vocabulary.bytes(of: first).count { $0 & 0xc0 != 0x80 }
+      let read = tokenizer.vocabulary.bytes(of: try text.token(at: 0)).count { $0 & 0xc0 != 0x80 }
       return TextEvaluation(
         evaluation: evaluation, characters: text.characters - read, unknownTokens: text.unknownTokens)
     } catch let error as CorpusError where text.count < 2 {

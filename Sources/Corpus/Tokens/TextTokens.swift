@@ -74,6 +74,12 @@ public final class TextTokens: TokenSource {
     }
   }
 
+  /// One token.
+  public func token(at place: Int) throws -> Int32 {
+    let piece = piece(of: place)
+    return try tokens(of: piece)[place - starts[piece].token]
+  }
+
   /// They have all been read once.
   public func verify(_ range: Range<Int>) {}
 
