@@ -189,9 +189,14 @@ extension Request {
 extension Response {
   /// Throws `EncodingError` for a number that is not finite.
   static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws -> Response {
-    try Response(
+    json(try ByteBuffer.json(value), status: status)
+  }
+
+  /// Of a value that has been encoded.
+  static func json(_ text: ByteBuffer, status: HTTPResponse.Status = .ok) -> Response {
+    Response(
       status: status, headers: [.contentType: "application/json", .cacheControl: "no-store"],
-      body: ResponseBody(byteBuffer: .json(value)))
+      body: ResponseBody(byteBuffer: text))
   }
 
   static func text(_ text: String, type: String, status: HTTPResponse.Status = .ok) -> Response {

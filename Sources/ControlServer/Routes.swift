@@ -14,6 +14,7 @@ struct Routes: Sendable {
   let views: Views
   let generations: Places
   private let evaluations: Places
+  private let status: StatusCache
 
   static let loginPath = "/login"
 
@@ -29,6 +30,7 @@ struct Routes: Sendable {
     self.views = views
     generations = Places(bounds.generations, of: "generations")
     evaluations = Places(bounds.evaluations, of: "evaluations")
+    status = StatusCache(backend)
   }
 
   var table: [Route] { known + asked + queue + browsing + describing }
@@ -40,7 +42,8 @@ struct Routes: Sendable {
     router.add(middleware: Answers(routes: table, faults: faults))
     router.add(middleware: Doorkeeper(authentication: authentication, openPath: Self.loginPath))
     for route in table {
-      router.on(RouterPath(route.path), method: route.method) { [bounds] request, context in
+      router.on(RouterPath(route.path), method: route.method) { [bounds, status] request, context in
+        defer { if route.method != .get { status.clear() } }
         let arguments = Arguments(route: route, request: request, context: context, bounds: bounds)
         try arguments.checkQuery()
         if route.body == nil { try await arguments.passOverBody() }
@@ -54,7 +57,10 @@ struct Routes: Sendable {
 
   private var known: [Route] {
     [
-      .get("/v1/status", "How daemon and run stand.") { _ in backend.status() },
+      Route(
+        method: .get, path: "/v1/status", summary: "How daemon and run stand, as of a tenth of a second ago at most.",
+        answers: [.json(Status.self)]
+      ) { [status] _ in try .json(status.text()) },
       .get(
         "/v1/curves", "How the run has gone.",
         query: [

@@ -8,6 +8,7 @@ struct RankPaces {
   private var waited = 0.0
   private var work = 0.0
   private var wait = 0.0
+  private var steps = 0.0
   private let clock = ContinuousClock()
   private var lastTold: ContinuousClock.Instant?
 
@@ -25,14 +26,16 @@ struct RankPaces {
     return notes
   }
 
+  /// What was waited for before is no part of the step.
+  mutating func stepBegins() { waited = group.waitedSeconds }
+
   /// Counts a step of so many seconds; about twice a second returns what all ranks noted.
   mutating func stepEnds(seconds: Double, notes: ArraySlice<Double>) -> [RankPace]? {
-    let waiting = group.waitedSeconds
-    defer { waited = waiting }
-    let waitedNow = min(seconds, waiting - waited)
-    // Moving averages over about ten steps.
-    work += (seconds - waitedNow - work) * 0.1
-    wait += (waitedNow - wait) * 0.1
+    let waitedNow = min(seconds, group.waitedSeconds - waited)
+    // Moving averages over about ten steps, or over as many as there were.
+    steps = min(steps + 1, 10)
+    work += (seconds - waitedNow - work) / steps
+    wait += (waitedNow - wait) / steps
     if let lastTold, clock.now - lastTold < .milliseconds(500) { return nil }
     let numbers = Array(notes)
     if numbers.allSatisfy({ $0 == 0 }) { return nil }  // the first step tells of none before it

@@ -178,6 +178,7 @@ final class RunLoop {
 
   private func step() throws {
     pace.stepBegins()
+    ranks.stepBegins()
     let report = try trainer.step(notes: [interruption.reason == nil ? 0 : 1] + ranks.notes)
     if report.isSkipped {
       reporter.report(

@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import TestSupport
+import Testing
 
 /// An mpirun under way.
 struct Job {
@@ -19,6 +20,15 @@ struct Job {
     }
     process.standardInput = FileHandle.nullDevice
     try process.run()
+  }
+
+  /// Until there are ranks; throws if the job ends without any, or half a minute passes.
+  func waitUntilStarted(named name: String) throws {
+    let deadline = ContinuousClock.now + .seconds(30)
+    while try Self.ranks(named: name).isEmpty {
+      try #require(process.isRunning && ContinuousClock.now < deadline, "no rank of \(name) was ever seen")
+      usleep(5_000)
+    }
   }
 
   /// Says whether there was anything to kill.

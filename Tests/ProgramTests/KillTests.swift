@@ -45,8 +45,10 @@ import Testing
     var (struck, during) = (0, 0)
     for _ in 0..<kills {
       let victim = Job.Victim.allCases.randomElement(using: &random) ?? .oneRank
-      let delay = Double.random(in: 0.3...1 + 2 * wholeSeconds / Double(kills), using: &random)
+      // From a rank's first moment on; mostly so late that it has come further than the one before.
+      let delay = Double.random(in: 0...0.4 + 1.6 * wholeSeconds / Double(kills), using: &random)
       let job = try Job(ranks: 2, command, in: folder)
+      try job.waitUntilStarted(named: name)
       usleep(UInt32(delay * 1_000_000))
       struck += try job.kill(victim, named: name) ? 1 : 0
       during += try FileSystem.list(store.directory).contains { $0.contains(".partial-") } ? 1 : 0
