@@ -112,7 +112,7 @@ let package = Package(
     // The two programs.
     .executableTarget(
       name: "lockstepd",
-      dependencies: ["Daemon", "ControlAPI", "ProgramOptions", "Runs", "Training", "Kernels"],
+      dependencies: ["Daemon", "ControlAPI", "ProgramOptions", "Runs", "Training", "Model", "Kernels"],
       linkerSettings: staticSwift),
     .executableTarget(
       name: "lockstep",

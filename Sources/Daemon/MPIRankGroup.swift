@@ -7,7 +7,11 @@ public final class MPIRankGroup: RankGroup {
   private let communicator: Communicator
   /// For meeting after an error, when the other one may be in the middle of something.
   private let farewell: Communicator
-  private var pending: [Box] = []
+  /// Memory that ranks of this machine share, for as long as its exchange is in use.
+  private var lent: [Lent] = []
+  private let sharesMemory: Bool
+  /// Whether ranks have been seen to be elsewhere: then nothing can be done together any more.
+  private var isBroken = false
   public let host: String
   public private(set) var waitedSeconds = 0.0
 
@@ -17,18 +21,44 @@ public final class MPIRankGroup: RankGroup {
     init(_ request: consuming Request) { self.request = request }
   }
 
-  /// All ranks of the job. Throws `MPIError`.
-  public init() throws {
+  private struct Lent {
+    let memory: SharedMemory
+    weak var exchange: MPIGradientExchange?
+  }
+
+  /// All ranks of the job. Those of one machine exchange gradients by messages, as between machines, unless it
+  /// `sharesMemory`. Throws `MPIError`.
+  public init(sharesMemory: Bool = true) throws {
+    self.sharesMemory = sharesMemory
     communicator = try World.communicator()
     farewell = try World.communicator()
     host = World.host
   }
 
   /// Some of the ranks of a job.
-  private init(_ part: consuming Communicator, farewell: consuming Communicator) {
+  private init(_ part: consuming Communicator, farewell: consuming Communicator, sharesMemory: Bool) {
+    self.sharesMemory = sharesMemory
     communicator = part
     self.farewell = farewell
     host = World.host
+  }
+
+  deinit {
+    // What fails here has nobody to be told any more, and the memory goes with the process.
+    if !isBroken { for lent in lent { try? lent.memory.free() } }
+  }
+
+  public func makeExchange(
+    count: Int, precision: TrainingConfiguration.ExchangePrecision
+  ) throws -> any GradientExchange {
+    // Of runs before this one. All ranks come by here together, so all give back what they share.
+    for lent in lent where lent.exchange == nil { try lent.memory.free() }
+    lent.removeAll { $0.exchange == nil }
+    let exchange = try MPIGradientExchange(
+      communicator, count: count, precision: precision, sharesMemory: sharesMemory
+    ) { [unowned self] in waitedSeconds += $0 }
+    if let memory = exchange.shared { lent.append(Lent(memory: memory, exchange: exchange)) }
+    return exchange
   }
 
   public func split(evaluators: Int) throws -> RankSplit {
@@ -38,7 +68,7 @@ public final class MPIRankGroup: RankGroup {
     guard let part = try communicator.split(color: evaluates ? 1 : 0),
       let farewell = try communicator.split(color: evaluates ? 1 : 0)
     else { preconditionFailure("every rank has a colour") }
-    let group = MPIRankGroup(part, farewell: farewell)
+    let group = MPIRankGroup(part, farewell: farewell, sharesMemory: sharesMemory)
     let link = try communicator.split(color: evaluates || rank == 0 ? 0 : nil)
     switch consume link {
     case .some(let link):
@@ -50,19 +80,6 @@ public final class MPIRankGroup: RankGroup {
 
   public var rank: Int { communicator.rank }
   public var count: Int { communicator.count }
-
-  public func begin(_ values: UnsafeMutableBufferPointer<Float>) throws {
-    if count > 1 { pending.append(Box(try communicator.startSum(values))) }
-  }
-
-  public func progress() throws {
-    for box in pending where !(try box.request.isDone()) { return }
-  }
-
-  public func finish() throws {
-    try timed { for box in pending { try box.request.wait() } }
-    pending.removeAll(keepingCapacity: true)
-  }
 
   public func sum(_ values: [Double]) throws -> [Double] {
     var values = values
@@ -98,7 +115,11 @@ public final class MPIRankGroup: RankGroup {
   }
 
   public func allArrive(within time: Duration) -> Bool {
-    guard pending.isEmpty else { return false }
+    isBroken = !meetToPart(within: time)
+    return !isBroken
+  }
+
+  private func meetToPart(within time: Duration) -> Bool {
     do {
       let barrier = Box(try farewell.startBarrier())
       let deadline = ContinuousClock.now + time

@@ -1,12 +1,13 @@
 import Glibc
 
-/// Owned, zeroed, 64-byte aligned memory for 32-bit floats. It never moves, so views of it stay valid as
-/// long as the buffer lives.
+/// Memory for 32-bit floats that never moves, so that views of it stay valid as long as the buffer lives.
 public final class FloatBuffer: @unchecked Sendable {
   public let count: Int
   public let pointer: UnsafeMutablePointer<Float>
+  /// Whose memory it is, if not its own.
+  private let owner: AnyObject?
 
-  /// Throws `KernelError.outOfMemory` when the system has no more.
+  /// Zeroed and 64-byte aligned. Throws `KernelError.outOfMemory` when the system has no more.
   public init(_ count: Int) throws {
     self.count = count
     let bytes = max(count, 1) * MemoryLayout<Float>.stride
@@ -14,6 +15,14 @@ public final class FloatBuffer: @unchecked Sendable {
     guard posix_memalign(&raw, 64, bytes) == 0, let raw else { throw KernelError.outOfMemory(bytes: bytes) }
     memset(raw, 0, bytes)
     pointer = raw.bindMemory(to: Float.self, capacity: max(count, 1))
+    owner = nil
+  }
+
+  /// Memory of another's, which is kept alive.
+  public init(_ pointer: UnsafeMutablePointer<Float>, count: Int, of owner: AnyObject) {
+    self.pointer = pointer
+    self.count = count
+    self.owner = owner
   }
 
   public convenience init(_ values: [Float]) throws {
@@ -21,7 +30,7 @@ public final class FloatBuffer: @unchecked Sendable {
     for (index, value) in values.enumerated() { pointer[index] = value }
   }
 
-  deinit { free(pointer) }
+  deinit { if owner == nil { free(pointer) } }
 
   public var values: UnsafeMutableBufferPointer<Float> {
     UnsafeMutableBufferPointer(start: pointer, count: count)

@@ -3,11 +3,14 @@ import COneDNN
 /// A matrix as a factor of a product: as it stands, or `transposed`.
 public protocol MatrixFactor {
   var stored: MatrixView { get }
+  /// Floats from one stored row to the next.
+  var stride: Int { get }
   var isTransposed: Bool { get }
 }
 
 extension MatrixView: MatrixFactor {
   public var stored: MatrixView { self }
+  public var stride: Int { columns }
   public var isTransposed: Bool { false }
 
   /// The transpose, as a factor; nothing is copied.
@@ -16,7 +19,20 @@ extension MatrixView: MatrixFactor {
 
 private struct Transposed: MatrixFactor {
   let stored: MatrixView
+  var stride: Int { stored.columns }
   var isTransposed: Bool { true }
+}
+
+/// A matrix with space between its rows.
+struct StridedMatrix: MatrixFactor {
+  let stored: MatrixView
+  let stride: Int
+  var isTransposed: Bool { false }
+
+  init(pointer: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int) {
+    stored = MatrixView(pointer: pointer, rows: rows, columns: columns)
+    self.stride = stride
+  }
 }
 
 extension MatrixFactor {
@@ -40,7 +56,7 @@ public func multiply(
     "multiply [\(m), \(k)] by [\(k), \(n)]",
     dnnl_sgemm(
       a.flag, b.flag, Int64(m), Int64(n), Int64(k), 1,
-      a.stored.pointer, Int64(max(a.stored.columns, 1)),
-      b.stored.pointer, Int64(max(b.stored.columns, 1)),
+      a.stored.pointer, Int64(max(a.stride, 1)),
+      b.stored.pointer, Int64(max(b.stride, 1)),
       adding ? 1 : 0, c.pointer, Int64(max(c.columns, 1))))
 }

@@ -45,7 +45,7 @@ public enum OneDNN {
     }
   }()
 
-  static func check(_ operation: String, _ status: dnnl_status_t) throws {
+  static func check(_ operation: @autoclosure () -> String, _ status: dnnl_status_t) throws {
     guard status != dnnl_success else { return }
     let reason =
       switch status {
@@ -54,7 +54,7 @@ public enum OneDNN {
       case dnnl_unimplemented: "this version of the library does not have it"
       default: "status \(status.rawValue)"
       }
-    throw KernelError.failed(operation: operation, reason: reason)
+    throw KernelError.failed(operation: operation(), reason: reason)
   }
 }
 
@@ -68,6 +68,14 @@ final class Layout {
     try OneDNN.check(
       "describe a tensor of shape \(sizes)",
       lockstep_dnnl_layout_create(&raw, Int32(sizes.count), sizes.map(Int64.init), order))
+  }
+
+  /// A row-major matrix whose rows begin `stride` floats after each other.
+  init(rows: Int, columns: Int, stride: Int) throws {
+    raw = lockstep_dnnl_layout()
+    try OneDNN.check(
+      "describe a matrix of \(rows) x \(columns)",
+      lockstep_dnnl_layout_matrix(&raw, Int64(rows), Int64(columns), Int64(stride)))
   }
 
   /// The layout a primitive chose for one of its tensors.

@@ -32,7 +32,8 @@ public struct LayerState {
   }
 }
 
-/// One recurrent layer over a window of fixed shape: oneDNN's primitives forward and backward, made once.
+/// One recurrent layer over a window of fixed shape, made once: oneDNN's primitives forward and backward, or our own
+/// layer where that is faster.
 ///
 /// Sequences are time-major: input [steps x lanes, inputSize], output [steps x lanes, hiddenSize].
 public final class RecurrentPlan {
@@ -42,27 +43,47 @@ public final class RecurrentPlan {
   public let inputSize: Int
   public let hiddenSize: Int
 
-  private let forwardPass: Pass
-  private let backwardPass: BackwardPass?
+  private let engine: Engine
+
+  private enum Engine {
+    case primitives(Pass, BackwardPass?)
+    case ownLSTM(LSTMPlan)
+  }
 
   /// Throws `KernelError` when oneDNN has no such layer or memory runs out.
-  public init(
+  public convenience init(
     cell: Cell, steps: Int, lanes: Int, inputSize: Int, hiddenSize: Int, purpose: Purpose
+  ) throws {
+    try self.init(
+      cell: cell, steps: steps, lanes: lanes, inputSize: inputSize, hiddenSize: hiddenSize, purpose: purpose,
+      ownLSTM: purpose == .training && cell == .lstm && LSTMPlan.isFaster)
+  }
+
+  init(
+    cell: Cell, steps: Int, lanes: Int, inputSize: Int, hiddenSize: Int, purpose: Purpose, ownLSTM: Bool
   ) throws {
     self.cell = cell
     self.steps = steps
     self.lanes = lanes
     self.inputSize = inputSize
     self.hiddenSize = hiddenSize
-    let shape = Shape(cell: cell, steps: steps, lanes: lanes, input: inputSize, hidden: hiddenSize)
-    forwardPass = try Pass(shape, purpose)
-    backwardPass = purpose == .training ? try BackwardPass(shape, forwardPass) : nil
+    if ownLSTM {
+      engine = .ownLSTM(try LSTMPlan(steps: steps, lanes: lanes, inputSize: inputSize, hiddenSize: hiddenSize))
+    } else {
+      let shape = Shape(cell: cell, steps: steps, lanes: lanes, input: inputSize, hidden: hiddenSize)
+      let forward = try Pass(shape, purpose)
+      engine = .primitives(forward, purpose == .training ? try BackwardPass(shape, forward) : nil)
+    }
   }
 
   /// Takes over new weights: copies them into the layouts the primitives chose. Call it after each update.
   public func pack(_ weights: RecurrentWeights) throws {
-    try forwardPass.weights.pack(weights)
-    try backwardPass?.weights.pack(weights)
+    switch engine {
+    case .primitives(let forward, let backward):
+      try forward.weights.pack(weights)
+      try backward?.weights.pack(weights)
+    case .ownLSTM(let plan): try plan.pack(weights)
+    }
   }
 
   /// Runs the layer from state `before`; writes `output` and the state `after` the last step.
@@ -70,29 +91,46 @@ public final class RecurrentPlan {
   public func forward(
     input: MatrixView, before: LayerState, output: MatrixView, after: LayerState, bias: MatrixView
   ) throws {
-    try forwardPass.tensors.place(
-      input: input, before: before, output: output, after: after, bias: bias)
-    try forwardPass.primitive.execute()
+    switch engine {
+    case .primitives(let forward, _):
+      try forward.tensors.place(input: input, before: before, output: output, after: after, bias: bias)
+      try forward.primitive.execute()
+    case .ownLSTM(let plan):
+      try plan.forward(input: input, before: before, output: output, after: after, bias: bias)
+    }
   }
 
   /// Goes back through the window just run forward, with the same tensors in the same places.
   ///
   /// `outputGradient` [steps x lanes, hidden] and `afterGradient` come in; `inputGradient` and
-  /// `beforeGradient` are overwritten; the weights' gradients are **added** to.
+  /// `beforeGradient` are overwritten; the weights' gradients are **added** to, or overwritten if they are `fresh`. `poll` is
+  /// called now and then, as often as the layer can.
   public func backward(
     input: MatrixView, before: LayerState, output: MatrixView, after: LayerState, bias: MatrixView,
     outputGradient: MatrixView, afterGradient: LayerState,
-    inputGradient: MatrixView, beforeGradient: LayerState, weightGradients: RecurrentWeights
+    inputGradient: MatrixView, beforeGradient: LayerState, weightGradients: RecurrentWeights, fresh: Bool = false,
+    poll: () throws -> Void = {}
   ) throws {
-    guard let backwardPass else { preconditionFailure("this plan was made for inference") }
-    try backwardPass.tensors.place(input: input, before: before, output: output, after: after, bias: bias)
-    let gradients = backwardPass.gradients
-    try gradients.place(
-      input: inputGradient, before: beforeGradient, output: outputGradient, after: afterGradient,
-      bias: weightGradients.bias)
-    try gradients.weightInput.place(at: weightGradients.input.pointer)
-    try gradients.weightHidden.place(at: weightGradients.hidden.pointer)
-    try backwardPass.primitive.execute()
+    switch engine {
+    case .primitives(_, let pass?):
+      if fresh {
+        for gradient in [weightGradients.input, weightGradients.hidden, weightGradients.bias] { gradient.clear() }
+      }
+      try pass.tensors.place(input: input, before: before, output: output, after: after, bias: bias)
+      let gradients = pass.gradients
+      try gradients.place(
+        input: inputGradient, before: beforeGradient, output: outputGradient, after: afterGradient,
+        bias: weightGradients.bias)
+      try gradients.weightInput.place(at: weightGradients.input.pointer)
+      try gradients.weightHidden.place(at: weightGradients.hidden.pointer)
+      try pass.primitive.execute()
+    case .primitives(_, nil): preconditionFailure("this plan was made for inference")
+    case .ownLSTM(let plan):
+      try plan.backward(
+        input: input, before: before, outputGradient: outputGradient, afterGradient: afterGradient,
+        inputGradient: inputGradient, beforeGradient: beforeGradient, weightGradients: weightGradients, fresh: fresh,
+        poll: poll)
+    }
   }
 
   /// Sizes of the tensors, and their layouts in oneDNN's order of dimensions.

@@ -70,7 +70,9 @@ public final class SoftmaxLoss {
         PrimitiveDescription("take a softmax") { lockstep_dnnl_log_softmax($0, $1, &layout.raw) }, arguments)
       exponentialPrimitive = try Primitive(
         "take an exponential",
-        PrimitiveDescription("take an exponential") { lockstep_dnnl_exponential($0, $1, &layout.raw) }, arguments)
+        PrimitiveDescription("take an exponential") {
+          lockstep_dnnl_elementwise($0, $1, dnnl_eltwise_exp, &layout.raw)
+        }, arguments)
     }
 
     func logSoftmax(_ rows: MatrixView) throws {

@@ -3,6 +3,16 @@ import CMPI
 /// A number type that MPI can send. Each type says its own, so that no other can be passed for it.
 public protocol MPINumber {
   static var datatype: Datatype { get }
+  static var sum: Operation { get throws }
+}
+
+extension MPINumber {
+  public static var sum: Operation { Operation(raw: lockstep_mpi_sum()) }
+}
+
+/// An `MPI_Op`.
+public struct Operation: @unchecked Sendable {
+  let raw: MPI_Op
 }
 
 /// An `MPI_Datatype`. All MPI handles look alike to Swift; this one cannot be mistaken for an operation.
@@ -18,6 +28,39 @@ extension Double: MPINumber {
 }
 extension Int64: MPINumber {
   public static var datatype: Datatype { Datatype(raw: lockstep_mpi_int64()) }
+}
+/// The upper half of a Float (bfloat16), as it travels.
+public struct HalfFloat: MPINumber, Sendable {
+  public let bits: UInt16
+  public static var datatype: Datatype { Datatype(raw: lockstep_mpi_uint16()) }
+  public static var sum: Operation { get throws { try sumRounded.get() } }
+
+  /// Rounded to nearest, ties to even; what is not a number stays so.
+  @inline(__always)
+  public init(_ value: Float) {
+    let bits = value.bitPattern
+    let rounded = (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16
+    self.bits = UInt16(truncatingIfNeeded: bits & 0x7FFF_FFFF > 0x7F80_0000 ? bits >> 16 | 0x40 : rounded)
+  }
+
+  @inline(__always)
+  public var value: Float { Float(bitPattern: UInt32(bits) << 16) }
+
+  /// MPI knows no such numbers, nor how to add them.
+  private static let sumRounded: Result<Operation, MPIError> = {
+    var operation: MPI_Op?
+    let code = MPI_Op_create(
+      { from, into, count, _ in
+        guard let from, let into, let count else { return }
+        let a = from.assumingMemoryBound(to: HalfFloat.self)
+        let b = into.assumingMemoryBound(to: HalfFloat.self)
+        for index in 0..<Int(count.pointee) { b[index] = HalfFloat(a[index].value + b[index].value) }
+      }, 1, &operation)
+    guard code == MPI_SUCCESS, let operation else {
+      return .failure(MPIError(call: "MPI_Op_create", code: code, message: "it made no operation"))
+    }
+    return .success(Operation(raw: operation))
+  }()
 }
 extension UInt8: MPINumber {
   public static var datatype: Datatype { Datatype(raw: lockstep_mpi_byte()) }
@@ -57,7 +100,7 @@ public struct Request: ~Copyable {
 
 /// A group of ranks that call its operations together, in the same order.
 public struct Communicator: ~Copyable {
-  private var raw: MPI_Comm
+  let raw: MPI_Comm
   public let rank: Int
   public let count: Int
 
@@ -83,16 +126,17 @@ public struct Communicator: ~Copyable {
       "MPI_Allreduce",
       MPI_Allreduce(
         lockstep_mpi_in_place(), values.baseAddress, try Self.count(values.count), Number.datatype.raw,
-        lockstep_mpi_sum(), raw))
+        try Number.sum.raw, raw))
   }
 
   /// Starts such a sum (`MPI_Iallreduce`). The values are not to be touched until it is done; it moves only
   /// while some MPI call is made.
   public func startSum<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>) throws -> Request {
     let count = try Self.count(values.count)
+    let sum = try Number.sum
     return try Request("MPI_Iallreduce") {
       MPI_Iallreduce(
-        lockstep_mpi_in_place(), values.baseAddress, count, Number.datatype.raw, lockstep_mpi_sum(), raw, $0)
+        lockstep_mpi_in_place(), values.baseAddress, count, Number.datatype.raw, sum.raw, raw, $0)
     }
   }
 
@@ -150,6 +194,16 @@ public struct Communicator: ~Copyable {
     let made = try Communicator(taking: part)
     return made
   }
+
+  /// The ranks that can share memory with this one, those of its machine (`MPI_Comm_split_type`).
+  public func ofThisMachine() throws -> Communicator {
+    var part = lockstep_mpi_comm_null()
+    try checked("MPI_Comm_split_type", lockstep_mpi_split_shared(raw, Int32(rank), &part))
+    return try Communicator(taking: part)
+  }
+
+  /// Waits for all (`MPI_Barrier`).
+  public func barrier() throws { try checked("MPI_Barrier", MPI_Barrier(raw)) }
 
   /// Sends to another rank (`MPI_Send`), which calls `receive` with as many numbers.
   public func send<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>, to rank: Int) throws {

@@ -1,5 +1,14 @@
 import Kernels
 
+/// Told how far the way back has come, so that what is done can travel meanwhile.
+public protocol LearningObserver: AnyObject {
+  /// This part of the gradient will not change any more. Parts come from the end of the buffer to its beginning; the
+  /// embedding's is never told.
+  func gradientIsDone(_ range: Range<Int>) throws
+  /// Called now and then.
+  func isUnderWay() throws
+}
+
 /// A stacked recurrent language model over windows of a fixed shape: embedding, recurrent layers, softmax.
 ///
 /// Sequences are time-major: the token of lane n at time t stands at t * lanes + n. Losses are sums over
@@ -11,6 +20,7 @@ public final class LanguageModel {
   public let steps: Int
   public let lanes: Int
   public let parameters: Parameters
+  private let times: StepTimes
 
   private let embedded: MatrixView  // [steps x lanes, E]
   private let layers: [Layer]
@@ -19,16 +29,18 @@ public final class LanguageModel {
   private let training: TrainingMemory?
   private let buffers: [FloatBuffer]  // owners of the views above
 
-  /// Makes plans and memory for windows of `steps` x `lanes`. Throws `KernelError`.
+  /// Makes plans and memory for windows of `steps` x `lanes`. What learning takes is added to `times`. Throws
+  /// `KernelError`.
   public init(
     _ configuration: ModelConfiguration, vocabularySize: Int, parameters: Parameters,
-    steps: Int, lanes: Int, purpose: Purpose
+    steps: Int, lanes: Int, purpose: Purpose, times: StepTimes = StepTimes()
   ) throws {
     self.configuration = configuration
     self.vocabularySize = vocabularySize
     self.parameters = parameters
     self.steps = steps
     self.lanes = lanes
+    self.times = times
     let rows = steps * lanes
     let dropout = purpose == .training ? configuration.dropout : 0
     func dropoutSite(_ site: Int, _ size: Int) throws -> Dropout? {
@@ -69,18 +81,26 @@ public final class LanguageModel {
   /// Forward, loss and backward for one window; carries `state` on to the next.
   ///
   /// Adds each lane's loss (nats, summed over the window) to `losses` and the gradient of their sum to
-  /// `gradients`. `dropout` may be nil only in a model without dropout.
+  /// `gradients`; but where the gradients are `fresh`, all but those of an embedding of its own may hold anything, and are
+  /// written over. `dropout` may be nil only in a model without dropout.
   public func learn(
     inputs: UnsafeBufferPointer<Int32>, targets: UnsafeBufferPointer<Int32>, state: RecurrentState,
-    dropout: DropoutKey?, losses: UnsafeMutableBufferPointer<Double>, gradients: Gradients
+    dropout: DropoutKey?, losses: UnsafeMutableBufferPointer<Double>, gradients: Gradients, fresh: Bool = false,
+    observer: (any LearningObserver)? = nil
   ) throws {
     guard let training else { preconditionFailure("this model was made for inference") }
     let top = try forward(inputs, state: state, dropout: dropout)
-    try outputLayer.learn(
-      hidden: top, weights: outputWeights(parameters), targets: targets, losses: losses,
-      hiddenGradient: training.gradient(columns: configuration.outputSize, slot: layers.count),
-      gradients: outputWeights(gradients))
-    try backward(inputs, state: state, gradients: gradients, training)
+    try times.measure(.output) {
+      try outputLayer.learn(
+        hidden: top, weights: outputWeights(parameters), targets: targets, losses: losses,
+        hiddenGradient: training.gradient(columns: configuration.outputSize, slot: layers.count),
+        gradients: outputWeights(gradients), fresh: fresh)
+    }
+    if !configuration.tiedWeights {
+      let layout = gradients.layout
+      try observer?.gradientIsDone(layout.view("output.weight").offset..<layout.bufferCount)
+    }
+    try backward(inputs, state: state, gradients: gradients, training, fresh, observer)
     state.advance()
   }
 
@@ -118,12 +138,14 @@ public final class LanguageModel {
     _ inputs: UnsafeBufferPointer<Int32>, state: RecurrentState, dropout: DropoutKey?
   ) throws -> MatrixView {
     precondition(inputs.count == steps * lanes && state.lanes == lanes)
-    embed(inputs)
+    times.measure(.input) { embed(inputs) }
     var below = masked(embedded, embeddingDropout, dropout)
     for (index, layer) in layers.enumerated() {
-      try layer.plan.forward(
-        input: below, before: state.layer(index), output: layer.output, after: state.layerAfter(index),
-        bias: parameters.recurrentWeights(configuration.cell, layer: index).bias)
+      try times.measure(.recurrentForward) {
+        try layer.plan.forward(
+          input: below, before: state.layer(index), output: layer.output, after: state.layerAfter(index),
+          bias: parameters.recurrentWeights(configuration.cell, layer: index).bias)
+      }
       below = masked(layer.output, layer.dropout, dropout)
     }
     return below
@@ -132,33 +154,39 @@ public final class LanguageModel {
   /// From the top layer's gradient, which the output layer left in its slot, to every parameter's.
   private func backward(
     _ inputs: UnsafeBufferPointer<Int32>, state: RecurrentState, gradients: Gradients,
-    _ training: TrainingMemory
+    _ training: TrainingMemory, _ fresh: Bool, _ observer: (any LearningObserver)?
   ) throws {
     for index in layers.indices.reversed() {
       let layer = layers[index]
       let size = configuration.inputSize(ofLayer: index)
       let outputGradient = training.gradient(columns: layer.plan.hiddenSize, slot: index + 1)
       let inputGradient = training.gradient(columns: size, slot: index)
-      layer.dropout?.backward(outputGradient)
+      times.measure(.input) { layer.dropout?.backward(outputGradient) }
       let (below, belowDropout) =
         index == 0 ? (embedded, embeddingDropout) : (layers[index - 1].output, layers[index - 1].dropout)
-      try layer.plan.backward(
-        input: belowDropout?.output.matrix(rows: below.rows, columns: below.columns) ?? below,
-        before: state.layer(index), output: layer.output, after: state.layerAfter(index),
-        bias: parameters.recurrentWeights(configuration.cell, layer: index).bias,
-        outputGradient: outputGradient, afterGradient: training.zeroState.layer(index),
-        inputGradient: inputGradient, beforeGradient: training.stateGradient.layer(index),
-        weightGradients: gradients.recurrentWeights(configuration.cell, layer: index))
+      try times.measure(.recurrentBackward) {
+        try layer.plan.backward(
+          input: belowDropout?.output.matrix(rows: below.rows, columns: below.columns) ?? below,
+          before: state.layer(index), output: layer.output, after: state.layerAfter(index),
+          bias: parameters.recurrentWeights(configuration.cell, layer: index).bias,
+          outputGradient: outputGradient, afterGradient: training.zeroState.layer(index),
+          inputGradient: inputGradient, beforeGradient: training.stateGradient.layer(index),
+          weightGradients: gradients.recurrentWeights(configuration.cell, layer: index), fresh: fresh
+        ) { try observer?.isUnderWay() }
+      }
+      try observer?.gradientIsDone(gradients.layout.range(ofLayer: index, configuration.cell))
     }
     let gradient = training.gradient(columns: configuration.embeddingSize, slot: 0)
-    embeddingDropout?.backward(gradient)
-    addEmbeddingGradient(inputs, gradient, to: gradients.matrix("embedding"))
+    times.measure(.input) {
+      embeddingDropout?.backward(gradient)
+      addEmbeddingGradient(inputs, gradient, to: gradients.matrix("embedding"))
+    }
   }
 
   private func masked(_ values: MatrixView, _ dropout: Dropout?, _ key: DropoutKey?) -> MatrixView {
     guard let dropout else { return values }
     guard let key else { preconditionFailure("a model with dropout learns with a key for its masks") }
-    dropout.forward(values, key)
+    times.measure(.input) { dropout.forward(values, key) }
     return dropout.output.matrix(rows: values.rows, columns: values.columns)
   }
 
@@ -182,7 +210,7 @@ public final class LanguageModel {
 
   private func outputWeights(_ parameters: Parameters) -> OutputWeights {
     OutputWeights(
-      weight: parameters.matrix(configuration.tiedWeights ? "embedding" : "output.weight"),
+      weight: parameters.matrix(configuration.outputWeightName),
       bias: parameters.matrix("output.bias"))
   }
 

@@ -55,6 +55,9 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     index == 0 ? embeddingSize : hiddenSizes[index - 1]
   }
 
+  /// Name of the parameter that the output layer multiplies with.
+  public var outputWeightName: String { tiedWeights ? "embedding" : "output.weight" }
+
   /// Size of what the output layer reads.
   public var outputSize: Int { hiddenSizes.last ?? embeddingSize }
 }

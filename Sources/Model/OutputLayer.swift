@@ -6,8 +6,7 @@ struct OutputWeights {
   let bias: MatrixView
 }
 
-/// The softmax layer, computed in blocks of rows: with 10,000 words the logits of a whole window leave the
-/// cache, a block of them stays in it from product to gradient.
+/// The softmax layer, computed in blocks of rows, so that the logits of a large window need not be in memory at once.
 final class OutputLayer {
   private let blocks: [Range<Int>]
   private let vocabularySize: Int
@@ -15,13 +14,15 @@ final class OutputLayer {
   private let ones: FloatBuffer
   private let softmax: SoftmaxLoss
 
-  /// Rows of a block at most: fewer make the matrix products inefficient, more leave the cache.
-  private static let blockRows = 64
+  /// Logits of a block at most. Every block reads the weights twice and their gradient once, which are larger than a
+  /// cache where the vocabulary is large: few blocks are better than logits that stay in the cache.
+  private static let blockLogits = 1 << 22
 
   init(rows: Int, vocabularySize: Int) throws {
     self.vocabularySize = vocabularySize
     // As even as can be: one large block and a scrap would waste the scrap's product.
-    let count = (rows + Self.blockRows - 1) / Self.blockRows
+    let blockRows = max(64, Self.blockLogits / vocabularySize)
+    let count = (rows + blockRows - 1) / blockRows
     blocks = (0..<count).map { rows * $0 / count..<rows * ($0 + 1) / count }
     let most = blocks.map(\.count).max() ?? 0
     logitMemory = try FloatBuffer(most * vocabularySize)
@@ -29,12 +30,13 @@ final class OutputLayer {
     softmax = SoftmaxLoss(columns: vocabularySize)
   }
 
-  /// Losses of all rows, the gradient by the layer's input, and the weights' gradients (added to).
+  /// Losses of all rows, the gradient by the layer's input, and the weights' gradients: added to, or written over if they
+  /// are `fresh`.
   func learn(
     hidden: MatrixView, weights: OutputWeights, targets: UnsafeBufferPointer<Int32>,
-    losses: UnsafeMutableBufferPointer<Double>, hiddenGradient: MatrixView, gradients: OutputWeights
+    losses: UnsafeMutableBufferPointer<Double>, hiddenGradient: MatrixView, gradients: OutputWeights, fresh: Bool
   ) throws {
-    for block in blocks {
+    for (index, block) in blocks.enumerated() {
       let input = hidden.rows(block)
       let logits = logitMemory.matrix(rows: block.count, columns: vocabularySize)
       try product(input, weights, into: logits)
@@ -42,8 +44,9 @@ final class OutputLayer {
         logits, firstRow: block.lowerBound, targets: targets, losses: losses, gradient: true)
       let logitGradient = logits
       try multiply(logitGradient, weights.weight, into: hiddenGradient.rows(block))
-      try multiply(logitGradient.transposed, input, into: gradients.weight, adding: true)
-      try multiply(ones.matrix(rows: 1, columns: block.count), logitGradient, into: gradients.bias, adding: true)
+      try multiply(logitGradient.transposed, input, into: gradients.weight, adding: !fresh || index > 0)
+      try multiply(
+        ones.matrix(rows: 1, columns: block.count), logitGradient, into: gradients.bias, adding: !fresh || index > 0)
     }
   }
 

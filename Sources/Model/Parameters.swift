@@ -55,6 +55,15 @@ public struct ParameterLayout: Equatable, Sendable {
   }
 }
 
+extension ParameterLayout {
+  /// All floats of a recurrent layer, with the padding behind them.
+  func range(ofLayer index: Int, _ cell: Cell) -> Range<Int> {
+    let begin = view("\(cell.family).\(index).weightInput").offset
+    let last = view("\(cell.family).\(index).bias")
+    return begin..<last.offset + (last.count + 15) / 16 * 16
+  }
+}
+
 /// All parameters of a model, in one flat buffer with named views.
 ///
 /// One buffer, so that the exchange sums slices of it, the optimizer walks it once and a checkpoint writes
@@ -67,6 +76,13 @@ public final class Parameters: Sendable {
   public init(_ layout: ParameterLayout) throws {
     self.layout = layout
     buffer = try FloatBuffer(layout.bufferCount)
+  }
+
+  /// In memory of the caller's.
+  public init(_ layout: ParameterLayout, in buffer: FloatBuffer) {
+    precondition(buffer.count == layout.bufferCount, "\(buffer.count) floats for \(layout.bufferCount)")
+    self.layout = layout
+    self.buffer = buffer
   }
 
   /// A tensor as a matrix; a vector is one row.

@@ -31,6 +31,11 @@ public struct RunOptions: ParsableArguments {
 
   /// Reads the file and lays the settings over it. Throws `FileError` and `ConfigurationError`.
   public func readConfiguration() throws -> RunConfiguration {
+    try Self.readConfiguration(configuration, settings: settings)
+  }
+
+  /// Reads a file and lays settings over it. Throws `FileError` and `ConfigurationError`.
+  public static func readConfiguration(_ configuration: String, settings: [String]) throws -> RunConfiguration {
     guard var yaml = try MappedFile.withBytes(of: configuration, { String(validating: $0, as: UTF8.self) }) else {
       throw ConfigurationError(
         key: "", problem: "this is not UTF-8 text; expected a YAML file", origin: configuration)

@@ -24,14 +24,17 @@ public final class Optimizer {
     }
   }
 
-  /// Updates `parameters` with `gradientScale` times `gradients`, at learning rate `rate`. `step` counts updates
-  /// from 1.
+  /// Whether a parameter whose gradient is zero stays as it is.
+  public var leavesZeroGradients: Bool { configuration.kind == .sgd && configuration.weightDecay == 0 }
+
+  /// Updates a range of `parameters` with `gradientScale` times `gradients`, at learning rate `rate`. `step` counts
+  /// updates from 1.
   public func update(
-    _ parameters: FloatBuffer, with gradients: FloatBuffer, gradientScale: Float, rate: Double, step: Int
+    _ parameters: FloatBuffer, _ range: Range<Int>, with gradients: FloatBuffer, gradientScale: Float, rate: Double,
+    step: Int
   ) {
-    precondition(parameters.count == gradients.count)
+    precondition(parameters.count == gradients.count && range.lowerBound >= 0 && range.upperBound <= parameters.count)
     let c = configuration
-    let count = parameters.count
     let p = parameters.pointer
     let decay = c.kind == .adamw ? 0 : Float(c.weightDecay)
     let g = Gradient(pointer: gradients.pointer, scale: gradientScale, decay: decay, parameters: p)
@@ -41,19 +44,19 @@ public final class Optimizer {
 
     switch c.kind {
     case .sgd:
-      for i in 0..<count { p[i] -= rate32 * g[i] }
+      for i in range { p[i] -= rate32 * g[i] }
 
     case .momentum, .nesterov:
       // Sutskever et al. 2013, in PyTorch's form: v = m v + g; p -= rate v, or rate (g + m v).
       let v = slot(0)
       let m = Float(c.momentum)
       if c.kind == .momentum {
-        for i in 0..<count {
+        for i in range {
           v[i] = m * v[i] + g[i]
           p[i] -= rate32 * v[i]
         }
       } else {
-        for i in 0..<count {
+        for i in range {
           let gradient = g[i]
           v[i] = m * v[i] + gradient
           p[i] -= rate32 * (gradient + m * v[i])
@@ -67,7 +70,7 @@ public final class Optimizer {
       let stepSize = Float(rate / (1 - pow(c.beta1, Double(step))))
       let rootCorrection = Float(1 / (1 - pow(c.beta2, Double(step))).squareRoot())
       let kept = c.kind == .adamw ? Float(1 - rate * c.weightDecay) : 1
-      for i in 0..<count {
+      for i in range {
         let gradient = g[i]
         first[i] += (1 - beta1) * (gradient - first[i])
         second[i] = beta2 * second[i] + (1 - beta2) * gradient * gradient
@@ -78,7 +81,7 @@ public final class Optimizer {
       // Tieleman and Hinton 2012.
       let second = slot(0)
       let smoothing = Float(c.smoothing)
-      for i in 0..<count {
+      for i in range {
         let gradient = g[i]
         second[i] = smoothing * second[i] + (1 - smoothing) * gradient * gradient
         p[i] -= rate32 * gradient / (second[i].squareRoot() + epsilon)
@@ -87,7 +90,7 @@ public final class Optimizer {
     case .adagrad:
       // Duchi et al. 2011.
       let second = slot(0)
-      for i in 0..<count {
+      for i in range {
         let gradient = g[i]
         second[i] += gradient * gradient
         p[i] -= rate32 * gradient / (second[i].squareRoot() + epsilon)
@@ -107,18 +110,25 @@ public final class Optimizer {
   }
 }
 
-/// Euclidean norm of all numbers of a buffer, summed in double precision.
-func norm(_ buffer: FloatBuffer) -> Double {
-  var sums = SIMD8<Double>.zero
-  let whole = buffer.count / 8 * 8
-  for index in stride(from: 0, to: whole, by: 8) {
-    let values = SIMD8<Double>(
-      UnsafeRawPointer(buffer.pointer + index).loadUnaligned(as: SIMD8<Float>.self))
-    sums += values * values
+/// Sum of the squares of a range of a buffer: in 32 bits over 64 numbers in eight lanes, then in double precision.
+func sumOfSquares(_ buffer: FloatBuffer, _ range: Range<Int>) -> Double {
+  var total = 0.0
+  var index = range.lowerBound
+  while index + 64 <= range.upperBound {
+    var sums = SIMD8<Float>.zero
+    let block = UnsafeRawPointer(buffer.pointer + index)
+    for part in 0..<8 {
+      let values = block.loadUnaligned(fromByteOffset: part * 32, as: SIMD8<Float>.self)
+      sums += values * values
+    }
+    total += Double(sums.sum())
+    index += 64
   }
-  var total = sums.sum()
-  for index in whole..<buffer.count { total += Double(buffer.pointer[index]) * Double(buffer.pointer[index]) }
-  return total.squareRoot()
+  while index < range.upperBound {
+    total += Double(buffer.pointer[index]) * Double(buffer.pointer[index])
+    index += 1
+  }
+  return total
 }
 
 /// A checksum of a buffer's bits: a Fletcher sum of 64-bit words, which sees a change of any bit and of the order.

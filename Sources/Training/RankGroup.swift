@@ -1,23 +1,31 @@
 import Corpus
+import Kernels
 
-/// Sums gradients over all ranks. The sum may travel while lower layers still go backward: `begin` starts it,
-/// `progress` moves it along, `finish` waits for all that was begun.
+/// Sums gradients over all ranks, in memory that it has made. The sum may travel while lower layers still go backward:
+/// `begin` starts it, `progress` moves it along, `finish` waits for all that was begun.
 public protocol GradientExchange: AnyObject {
-  /// Starts summing these numbers over all ranks, in place. They are not to be touched until `finish`.
-  func begin(_ values: UnsafeMutableBufferPointer<Float>) throws
+  /// As many floats as were asked for, zero at first. Where ranks share a machine the others may read and write them from
+  /// `begin` to `finish`.
+  var buffer: FloatBuffer { get }
+  /// Starts summing some ranges of the buffer over all ranks, in place; the same ranges on each. They are not to be
+  /// touched until `finish`.
+  func begin(_ ranges: [Range<Int>]) throws
+  /// Moves along what travels.
   func progress() throws
   func finish() throws
 }
 
 /// The ranks of a run as the training loop sees them. Sums, gathers, broadcasts, waits and splits are made by all ranks
 /// in the same order.
-public protocol RankGroup: GradientExchange {
+public protocol RankGroup: AnyObject {
   var rank: Int { get }
   var count: Int { get }
   /// Name of the machine this rank runs on.
   var host: String { get }
   /// Seconds spent in exchanges so far, waiting for others included.
   var waitedSeconds: Double { get }
+  /// For gradients of so many floats. Throws `KernelError` and what the transport throws.
+  func makeExchange(count: Int, precision: TrainingConfiguration.ExchangePrecision) throws -> any GradientExchange
   /// Sums over all ranks, the same bits on each.
   func sum(_ values: [Double]) throws -> [Double]
   /// What every rank brought, in rank order, on every rank.
@@ -100,9 +108,9 @@ public final class SingleRank: RankGroup {
   public var count: Int { 1 }
   public var host: String { "this machine" }
   public var waitedSeconds: Double { 0 }
-  public func begin(_ values: UnsafeMutableBufferPointer<Float>) {}
-  public func progress() {}
-  public func finish() {}
+  public func makeExchange(
+    count: Int, precision: TrainingConfiguration.ExchangePrecision
+  ) throws -> any GradientExchange { try NoExchange(count: count) }
   public func sum(_ values: [Double]) -> [Double] { values }
   public func gather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
   public func send(_ values: UnsafeMutableBufferPointer<Float>, to rank: Int) { preconditionFailure("no other rank") }
@@ -116,4 +124,14 @@ public final class SingleRank: RankGroup {
     precondition(evaluators == 0, "there is one rank")
     return RankSplit(role: .training(self, nil))
   }
+}
+
+/// Of one rank: the sum is what it has.
+public final class NoExchange: GradientExchange {
+  public let buffer: FloatBuffer
+  /// Throws `KernelError.outOfMemory`.
+  public init(count: Int) throws { buffer = try FloatBuffer(count) }
+  public func begin(_ ranges: [Range<Int>]) {}
+  public func progress() {}
+  public func finish() {}
 }

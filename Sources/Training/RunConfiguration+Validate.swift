@@ -52,6 +52,9 @@ extension RunConfiguration {
     try check(
       "training.bucketSize", training.bucketSize, training.bucketSize <= 1 << 28, "at most 268435456 floats")
     try check(
+      "training.exchange", training.exchange.rawValue, !training.reproducible || training.exchange == .single,
+      "single, since training.reproducible is true")
+    try check(
       "training.threads", training.threads, (0...4096).contains(training.threads), "0 (as the environment says) to 4096"
     )
     try check(

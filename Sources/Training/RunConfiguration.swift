@@ -30,6 +30,13 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     case laneMean = "lane-mean"
   }
 
+  public enum ExchangePrecision: String, Codable, Sendable, CaseIterable {
+    /// 32 bits: not rounded.
+    case single
+    /// 16 bits with the range of 32 (bfloat16): half the bytes, and three digits less.
+    case half
+  }
+
   /// Lanes of the global batch, over all ranks.
   public var batchSize = 20
   /// Tokens of a window: how far one step goes back.
@@ -46,6 +53,12 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var patience = 0
   /// Floats exchanged in one piece.
   public var bucketSize = 1 << 20
+  /// Exchanges the gradient of upper layers while lower ones still go backward, where ranks are on several machines.
+  public var overlap = true
+  /// Exchanges of a large embedding's gradient only the rows of tokens that were read.
+  public var touchedRows = true
+  /// What gradients are rounded to on their way between machines.
+  public var exchange = ExchangePrecision.single
   /// The same bits at any number of ranks: each lane group's gradient is computed by itself, on one thread, and groups
   /// are summed in one order. Slower, and needs memory for some gradients more.
   public var reproducible = false

@@ -11,9 +11,14 @@ public final class Trainer<Source: TokenSource> {
   public let optimizer: Optimizer
   public let layout: LaneLayout
   public private(set) var progress = TrainingProgress()
+  /// Where the time of the steps made here has gone.
+  public let times = StepTimes()
 
   private let group: any RankGroup
   private let gradients: Gradients
+  private let exchange: any GradientExchange
+  private var touched: TouchedRows
+  private let departure: Departure
   /// This rank's lanes: one block, or one for each lane group in reproducible mode.
   private let blocks: [LaneBlock<Source>]
   private let models: [LanguageModel]
@@ -51,7 +56,13 @@ public final class Trainer<Source: TokenSource> {
     let parameterLayout = ParameterLayout(configuration.model, vocabularySize: vocabularySize)
     let parameters = try Parameters(parameterLayout)
     self.parameters = parameters
-    gradients = try Gradients(parameterLayout)
+    exchange = try group.makeExchange(count: parameterLayout.bufferCount, precision: training.exchange)
+    gradients = Gradients(parameterLayout, in: exchange.buffer)
+    departure = Departure(exchange, bucketSize: training.bucketSize, overlaps: training.overlap)
+    touched = TouchedRows(
+      parameterLayout, configuration.model, vocabularySize: vocabularySize,
+      tokensPerStep: training.reproducible || !training.touchedRows
+        ? .max / 2 : training.accumulation * training.batchSize * training.sequenceLength)
     optimizer = try Optimizer(configuration.optimizer, count: parameterLayout.bufferCount)
 
     let tree =
@@ -62,14 +73,14 @@ public final class Trainer<Source: TokenSource> {
       ?? [group.ownLanes(of: training.batchSize)]
     // Blocks of the same size learn one after the other: they share a model.
     var models: [Int: LanguageModel] = [:]
-    blocks = try laneRanges.map { lanes in
+    blocks = try laneRanges.map { [times] lanes in
       let model =
         try models[lanes.count]
         ?? LanguageModel(
           configuration.model, vocabularySize: vocabularySize, parameters: parameters,
-          steps: training.sequenceLength, lanes: lanes.count, purpose: .training)
+          steps: training.sequenceLength, lanes: lanes.count, purpose: .training, times: times)
       models[lanes.count] = model
-      return try LaneBlock(lanes, model: model, source: source, layout: layout)
+      return try LaneBlock(lanes, model: model, source: source, layout: layout, times: times)
     }
     self.models = Array(models.values)
     statesBefore = try blocks.map { try RecurrentState(configuration.model, lanes: $0.lanes.count) }
@@ -178,14 +189,16 @@ public final class Trainer<Source: TokenSource> {
         try learn(blocks[laneGroup - tree.own.lowerBound], gradients)
       }
     } else {
-      gradients.buffer.clear()
+      times.measure(.update) { clearGradients() }
       try learn(blocks[0], gradients)
-      try exchange()
     }
     // Each lane's loss comes from one rank and zero from the others: the sum below is in lane order everywhere.
-    let shared = try group.sum(losses + notes)
+    let shared = try times.measure(.waiting) { try group.sum(losses + notes) }
+    if tree == nil { try times.measure(.exchange) { try exchangeGradients() } }
     let loss = shared.prefix(losses.count).reduce(0, +) / Double(tokensPerStep)
-    let report = try update(loss: loss, notes: Array(shared.dropFirst(losses.count)))
+    let report = try times.measure(.update) {
+      try update(loss: loss, notes: Array(shared.dropFirst(losses.count)))
+    }
     let every = configuration.training.checksumSteps
     if every > 0, progress.step % every == 0 { try compareReplicas() }
     return report
@@ -197,22 +210,45 @@ public final class Trainer<Source: TokenSource> {
       for part in 0..<accumulation {
         try block.learn(
           window: progress.stepInEpoch * accumulation + part, number: progress.step * accumulation + part,
-          seed: configuration.seed, losses: losses, gradients: gradients)
+          seed: configuration.seed, losses: losses, gradients: gradients, fresh: tree == nil && part == 0,
+          observer: tree == nil && part == accumulation - 1 ? departure : nil)
+        touched.note(block.window.inputs)
       }
     }
   }
 
-  /// Sums the gradient over all ranks, in buckets: the last floats are the output layer's, done first.
-  private func exchange() throws {
-    let values = gradients.buffer.values
-    let size = configuration.training.bucketSize
-    var end = values.count
-    while end > 0 {
-      let start = max(0, end - size)
-      try group.begin(UnsafeMutableBufferPointer(rebasing: values[start..<end]))
-      end = start
+  /// Bytes of gradient that this rank brought to the exchange of the last step.
+  public var exchangedBytes: Int {
+    let floats = touched.dense.count + touched.rows.reduce(0) { $0 + $1.count }
+    return group.count > 1 ? floats * MemoryLayout<Float>.stride : 0
+  }
+
+  /// Seconds of an exchange by itself, from when all ranks are there: to measure it.
+  public func exchangeSeconds() throws -> Double {
+    let clock = ContinuousClock()
+    _ = try group.sum([])
+    let begin = clock.now
+    departure.begin(touched.dense)
+    try exchangeGradients()
+    return (clock.now - begin) / .seconds(1)
+  }
+
+  /// Before a step: the embedding's. The others are written over.
+  private func clearGradients() {
+    let embedding = parameters.layout.view("embedding").range
+    for range in touched.isSparse ? touched.rows : [embedding] {
+      (gradients.buffer.pointer + range.lowerBound).update(repeating: 0, count: range.count)
     }
-    try group.finish()
+    touched.clear()
+    departure.begin(touched.dense)
+  }
+
+  /// Sums over all ranks what has not been sent on its way yet, and waits for all of it.
+  private func exchangeGradients() throws {
+    try touched.merge(group)
+    try departure.finish()
+    if !touched.rows.isEmpty { try exchange.begin(touched.rows) }
+    try exchange.finish()
   }
 
   private func update(loss: Double, notes: [Double]) throws -> StepReport {
@@ -223,7 +259,8 @@ public final class Trainer<Source: TokenSource> {
       case .tokenMean: tokensPerStep
       case .laneMean: training.batchSize * training.accumulation
       }
-    let gradientNorm = norm(gradients.buffer) / Double(parts)
+    let made = [touched.dense] + touched.rows
+    let gradientNorm = made.reduce(0) { $0 + sumOfSquares(gradients.buffer, $1) }.squareRoot() / Double(parts)
     let rate = schedule.rate(step: progress.step, reductions: progress.reductions)
     let isSkipped = !(gradientNorm.isFinite && loss.isFinite)
     progress.step += 1
@@ -234,9 +271,11 @@ public final class Trainer<Source: TokenSource> {
     } else {
       skippedInARow = 0
       let clip = training.clipNorm > 0 ? min(1, training.clipNorm / gradientNorm) : 1
-      optimizer.update(
-        parameters.buffer, with: gradients.buffer, gradientScale: Float(clip / Double(parts)), rate: rate,
-        step: progress.step - progress.skippedSteps)
+      for range in optimizer.leavesZeroGradients ? made : [0..<parameters.buffer.count] {
+        optimizer.update(
+          parameters.buffer, range, with: gradients.buffer, gradientScale: Float(clip / Double(parts)), rate: rate,
+          step: progress.step - progress.skippedSteps)
+      }
       try parametersChanged()
     }
     recordFinish()
@@ -269,7 +308,9 @@ public final class Trainer<Source: TokenSource> {
   /// Throws `TrainingError.diverged` if a parameter is not a number: what the last update did is seen by no loss
   /// yet, and must not be saved. The same on every rank.
   public func checkParameters() throws {
-    guard norm(parameters.buffer).isFinite else { throw TrainingError.diverged(step: progress.step, of: "a parameter") }
+    guard sumOfSquares(parameters.buffer, 0..<parameters.buffer.count).isFinite else {
+      throw TrainingError.diverged(step: progress.step, of: "a parameter")
+    }
   }
 
   /// Closes a complete epoch: the next begins at the start of every lane, from zero state. Its validation loss, if there

@@ -18,11 +18,12 @@ struct Lockstepd: ParsableCommand {
         mpirun -n 4 lockstepd run configs/ptb-small.yaml
         mpirun -n 2 lockstepd run configs/default.yaml --set training.epochs=3
         mpirun -n 4 lockstepd serve
+        mpirun -n 2 lockstepd benchmark configs/ptb-small.yaml
 
       While it trains, `lockstep ask`, `lockstep job` and `lockstep view` talk to it.
       """,
     version: programVersion,
-    subcommands: [RunCommand.self, ServeCommand.self])
+    subcommands: [RunCommand.self, ServeCommand.self, BenchmarkCommand.self])
 
   /// Every rank reads the command line; what is wrong with it, or asked of it, is said by the first alone.
   static func main() {

@@ -3,12 +3,33 @@ import Kernels
 import Model
 import Training
 
+/// An exchange into which one rank brings a number that is none.
+private final class FaultyExchange: GradientExchange {
+  private let exchange: any GradientExchange
+  private let faulty: Range<Int>
+  private var exchanges = 0
+
+  /// `faulty` are those of its begins that do.
+  init(_ exchange: any GradientExchange, faulty: Range<Int>) {
+    self.exchange = exchange
+    self.faulty = faulty
+  }
+
+  var buffer: FloatBuffer { exchange.buffer }
+  func begin(_ ranges: [Range<Int>]) throws {
+    if faulty.contains(exchanges) { buffer[ranges[0].lowerBound + ranges[0].count / 2] = .nan }
+    exchanges += 1
+    try exchange.begin(ranges)
+  }
+  func progress() throws { try exchange.progress() }
+  func finish() throws { try exchange.finish() }
+}
+
 /// The ranks of the job, one of which brings a number that is none into the exchange.
-final class FaultyRanks: RankGroup {
+private final class FaultyRanks: RankGroup {
   private let group: MPIRankGroup
   private let faultyRank: Int
   private let faultyExchanges: Range<Int>
-  private var exchanges = 0
 
   init(_ group: MPIRankGroup, rank: Int, exchanges: Range<Int>) {
     self.group = group
@@ -23,14 +44,13 @@ final class FaultyRanks: RankGroup {
   func allArrive(within time: Duration) -> Bool { group.allArrive(within: time) }
   func split(evaluators: Int) throws -> RankSplit { try group.split(evaluators: evaluators) }
 
-  func begin(_ values: UnsafeMutableBufferPointer<Float>) throws {
-    if rank == faultyRank, faultyExchanges.contains(exchanges) { values[values.count / 2] = .nan }
-    exchanges += 1
-    try group.begin(values)
+  func makeExchange(
+    count: Int, precision: TrainingConfiguration.ExchangePrecision
+  ) throws -> any GradientExchange {
+    FaultyExchange(
+      try group.makeExchange(count: count, precision: precision),
+      faulty: rank == faultyRank ? faultyExchanges : 0..<0)
   }
-
-  func progress() throws { try group.progress() }
-  func finish() throws { try group.finish() }
   func sum(_ values: [Double]) throws -> [Double] { try group.sum(values) }
   func gather(_ bytes: [UInt8]) throws -> [[UInt8]] { try group.gather(bytes) }
   func send(_ values: UnsafeMutableBufferPointer<Float>, to rank: Int) throws { try group.send(values, to: rank) }

@@ -14,15 +14,7 @@ let status = MPIProgram.run("fixture") { group in
   let (rank, count) = (group.rank, group.count)
 
   // Sums have the same bits everywhere, in pieces that travel at the same time.
-  var values = (0..<1000).map { Float($0 * (rank + 1)) }
-  try values.withUnsafeMutableBufferPointer {
-    try group.begin(UnsafeMutableBufferPointer(rebasing: $0[500...]))
-    try group.progress()
-    try group.begin(UnsafeMutableBufferPointer(rebasing: $0[..<500]))
-    try group.finish()
-  }
-  let factor = count * (count + 1) / 2
-  check(values == (0..<1000).map { Float($0 * factor) }, "a sum of floats is wrong", rank)
+  try checkExchanges(group)
   check(try group.sum([Double(rank), 1]) == [Double(count * (count - 1) / 2), Double(count)], "doubles", rank)
 
   // Ranks bring different amounts, some nothing.

@@ -40,7 +40,8 @@ import Training
         // As the trainer does: a sum of tokens' gradients, and the scale that makes it a mean.
         let gradient = try FloatBuffer(goldens.gradients.values[step * size..<(step + 1) * size].map { Float($0 * 8) })
         optimizer.update(
-          parameters, with: gradient, gradientScale: 1 / 8, rate: golden.settings.learningRate, step: step + 1)
+          parameters, 0..<size, with: gradient, gradientScale: 1 / 8, rate: golden.settings.learningRate, step: step + 1
+        )
         for index in 0..<size {
           let expected = golden.parameters.values[step * size + index]
           #expect(

@@ -46,6 +46,22 @@ import Training
     #expect(trainer.progress.finished == .epochs)
   }
 
+  /// What is not touched needs no care: the same bits with a look at every row.
+  @Test(arguments: [OptimizerConfiguration.Kind.sgd, .momentum, .adam])
+  func rowsThatAreNotReadStayAsTheyAre(kind: OptimizerConfiguration.Kind) throws {
+    func run(touchedRows: Bool) throws -> [Float] {
+      let configuration = configuration {
+        $0.training.touchedRows = touchedRows
+        $0.optimizer = OptimizerConfiguration(kind: kind, learningRate: 0.1)
+      }
+      let trainer = try Trainer(configuration, vocabularySize: 90, source: text, group: SingleRank())
+      try trainer.begin()
+      _ = try losses(trainer, steps: 8)
+      return Array(trainer.parameters.buffer.values)
+    }
+    #expect(try run(touchedRows: true) == run(touchedRows: false))
+  }
+
   @Test func theSameSeedGivesTheSameBits() throws {
     func run(seed: UInt64) throws -> [Float] {
       let trainer = try trainer(
@@ -188,9 +204,9 @@ import Training
     var waitedSeconds: Double { 0 }
     func allArrive(within time: Duration) -> Bool { true }
     func split(evaluators: Int) -> RankSplit { RankSplit(role: .training(self, nil)) }
-    func begin(_ values: UnsafeMutableBufferPointer<Float>) {}
-    func progress() {}
-    func finish() {}
+    func makeExchange(
+      count: Int, precision: TrainingConfiguration.ExchangePrecision
+    ) throws -> any GradientExchange { try NoExchange(count: count) }
     func sum(_ values: [Double]) -> [Double] { values }
     func gather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
     func send(_ values: UnsafeMutableBufferPointer<Float>, to rank: Int) {}

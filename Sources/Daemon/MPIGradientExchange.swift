@@ -1,0 +1,233 @@
+import Kernels
+import MPI
+import Training
+
+/// Sums gradients over the ranks of an MPI job.
+///
+/// Ranks of one machine lay their gradients open to each other, and each sums a part of them straight into all: nothing
+/// is sent. Between machines one rank of each, its leader, sums with the others (`MPI_Iallreduce`). Where every rank has
+/// a machine of its own, that begins at once and may travel while lower layers still go backward.
+final class MPIGradientExchange: GradientExchange {
+  let buffer: FloatBuffer
+  /// What the ranks of this machine share; nil where no machine has more than one.
+  private(set) var shared: SharedMemory?
+  private let machine: Communicator
+  /// One rank of each machine, on those; or every rank.
+  private let leaders: Communicator?
+  private let machines: Int
+  private var begun: [Range<Int>] = []
+  private var travelling: [Journey] = []
+
+  /// A sum on its way, and what to do when it has arrived.
+  private final class Journey {
+    var request: Request
+    let unpack: () -> Void
+    init(_ request: consuming Request, unpack: @escaping () -> Void = {}) {
+      self.request = request
+      self.unpack = unpack
+    }
+  }
+
+  private let precision: TrainingConfiguration.ExchangePrecision
+  /// Told the seconds that each `finish` takes.
+  private let waited: (Double) -> Void
+
+  /// All ranks of the communicator take part. Throws `KernelError` and `MPIError`.
+  init(
+    _ all: borrowing Communicator, count: Int, precision: TrainingConfiguration.ExchangePrecision,
+    sharesMemory: Bool, waited: @escaping (Double) -> Void
+  ) throws {
+    self.waited = waited
+    self.precision = precision
+    machine = try all.ofThisMachine()
+    let isLeader = machine.rank == 0
+    // On every rank: the machines, and the most ranks of one.
+    var numbers = [Int64](repeating: 0, count: 2)
+    numbers[0] = isLeader ? 1 : 0
+    numbers[1] = sharesMemory && machine.count > 1 ? 1 : 0
+    try numbers.withUnsafeMutableBufferPointer { try all.sum($0) }
+    machines = Int(numbers[0])
+    shared = numbers[1] == 0 ? nil : try Self.share(machine, all, count: count)
+    if let shared {
+      buffer = FloatBuffer(shared.parts[machine.rank], count: count, of: shared)
+      leaders = try all.split(color: isLeader ? 0 : nil)
+    } else {
+      buffer = try FloatBuffer(count)
+      leaders = try all.split(color: 0)
+    }
+  }
+
+  deinit {
+    // After an error, what is on its way is so for as long as the process is.
+    for journey in travelling { _ = Unmanaged.passRetained(journey) }
+  }
+
+  /// Nil where some machine has too little memory to share: then all is sent.
+  private static func share(
+    _ machine: borrowing Communicator, _ all: borrowing Communicator, count: Int
+  ) throws -> SharedMemory? {
+    let memory = try? SharedMemory(machine, count: count)
+    var missing = [Int64(memory == nil ? 1 : 0)]
+    try missing.withUnsafeMutableBufferPointer { try all.sum($0) }
+    if missing[0] == 0 { return memory }
+    try memory?.free()
+    return nil
+  }
+
+  func begin(_ ranges: [Range<Int>]) throws {
+    if shared == nil { try send(ranges) } else { begun += ranges }
+  }
+
+  func progress() throws {
+    for journey in travelling where !(try journey.request.isDone()) { return }
+  }
+
+  func finish() throws {
+    let clock = ContinuousClock()
+    let begin = clock.now
+    defer { waited((clock.now - begin) / .seconds(1)) }
+    if let shared {
+      try meet(shared)
+      sumParts(shared)
+      try meet(shared)
+      if machines > 1 {
+        if machine.rank == 0 {
+          try send(begun)
+          try arrive()
+        }
+        try meet(shared)
+        copyFromLeader(shared)
+        try meet(shared)
+      }
+      begun.removeAll(keepingCapacity: true)
+    } else {
+      try arrive()
+    }
+  }
+
+  // MARK: - Within a machine
+
+  private func meet(_ shared: SharedMemory) throws {
+    try shared.synchronize()
+    try machine.barrier()
+    try shared.synchronize()
+  }
+
+  /// This rank's part of what was begun, summed in the order of ranks: into all, or into the leader's where it travels on.
+  private func sumParts(_ shared: SharedMemory) {
+    let into = machines > 1 ? Array(shared.parts.prefix(1)) : shared.parts
+    forOwnParts { Self.sum(shared.parts, into: into, $0) }
+  }
+
+  private func copyFromLeader(_ shared: SharedMemory) {
+    guard machine.rank > 0 else { return }
+    for range in begun {
+      (buffer.pointer + range.lowerBound).update(from: shared.parts[0] + range.lowerBound, count: range.count)
+    }
+  }
+
+  /// Deals what was begun to the ranks of this machine: the floats of long ranges, short ranges whole.
+  private func forOwnParts(_ body: (Range<Int>) -> Void) {
+    for (index, range) in begun.enumerated() {
+      if range.count < 1 << 14 {
+        if index % machine.count == machine.rank { body(range) }
+      } else {
+        let lines = (range.count + 15) / 16
+        let first = range.lowerBound + lines * machine.rank / machine.count * 16
+        let last = range.lowerBound + lines * (machine.rank + 1) / machine.count * 16
+        body(first..<min(last, range.upperBound))
+      }
+    }
+  }
+
+  private static func sum(
+    _ parts: [UnsafeMutablePointer<Float>], into results: [UnsafeMutablePointer<Float>], _ range: Range<Int>
+  ) {
+    if parts.count == 2, results.count == 2 {
+      let (a, b) = (parts[0], parts[1])
+      for index in range {
+        let sum = a[index] + b[index]
+        a[index] = sum
+        b[index] = sum
+      }
+      return
+    }
+    // In blocks that stay in the cache.
+    for start in stride(from: range.lowerBound, to: range.upperBound, by: 2048) {
+      let end = min(start + 2048, range.upperBound)
+      let first = parts[0]
+      for part in parts.dropFirst() {
+        for index in start..<end { first[index] += part[index] }
+      }
+      for result in results.dropFirst() {
+        (result + start).update(from: first + start, count: end - start)
+      }
+    }
+  }
+
+  // MARK: - Between machines
+
+  private func send(_ ranges: [Range<Int>]) throws {
+    guard machines > 1 || shared == nil else { return }
+    switch precision {
+    case .single:
+      for range in ranges where range.count > Self.shortest {
+        try depart {
+          try $0.startSum(UnsafeMutableBufferPointer(rebasing: buffer.values[range]))
+        } unpack: {
+        }
+      }
+      // Short ones together: each message takes its time.
+      let short = ranges.filter { $0.count <= Self.shortest }
+      if !short.isEmpty { try send(short, as: Float.self, pack: { $0 }, unpack: { $0 }) }
+    case .half: try send(ranges, as: HalfFloat.self, pack: HalfFloat.init, unpack: \.value)
+    }
+  }
+
+  /// Floats of a range that is packed with others.
+  private static let shortest = 1 << 12
+
+  /// Sends copies of some ranges, of another type perhaps, one behind the other.
+  private func send<Number: MPINumber>(
+    _ ranges: [Range<Int>], as type: Number.Type, pack: (Float) -> Number, unpack: @escaping (Number) -> Float
+  ) throws {
+    let count = ranges.reduce(0) { $0 + $1.count }
+    let packed = UnsafeMutableBufferPointer<Number>.allocate(capacity: count)
+    var place = 0
+    for range in ranges {
+      for index in range {
+        packed[place] = pack(buffer.pointer[index])
+        place += 1
+      }
+    }
+    try depart {
+      try $0.startSum(packed)
+    } unpack: { [buffer] in
+      var place = 0
+      for range in ranges {
+        for index in range {
+          buffer.pointer[index] = unpack(packed[place])
+          place += 1
+        }
+      }
+      packed.deallocate()
+    }
+  }
+
+  private func depart(
+    _ start: (borrowing Communicator) throws -> Request, unpack: @escaping () -> Void
+  ) throws {
+    switch leaders {
+    case .some(let leaders): travelling.append(Journey(try start(leaders), unpack: unpack))
+    case .none: preconditionFailure("only leaders send")
+    }
+  }
+
+  private func arrive() throws {
+    for journey in travelling {
+      try journey.request.wait()
+      journey.unpack()
+    }
+    travelling.removeAll(keepingCapacity: true)
+  }
+}

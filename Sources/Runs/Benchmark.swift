@@ -1,0 +1,149 @@
+import Foundation
+import Glibc
+import Kernels
+import Model
+import Training
+
+/// How fast a configuration trains on these ranks, and where the time goes. On random tokens: no text is needed.
+public struct Benchmark {
+  /// What is measured.
+  public struct Subject: Sendable {
+    public let name: String
+    public let configuration: RunConfiguration
+    public let vocabularySize: Int
+
+    public init(name: String, configuration: RunConfiguration, vocabularySize: Int) {
+      self.name = name
+      self.configuration = configuration
+      self.vocabularySize = vocabularySize
+    }
+  }
+
+  /// What was measured, of all ranks together unless it says otherwise.
+  public struct Result: Codable, Sendable {
+    public struct Exchange: Codable, Sendable {
+      /// Bytes of gradient that a rank brings to a step's exchange.
+      public var bytesPerStep: Int
+      /// Seconds of an exchange while nothing else is done.
+      public var seconds: Double
+      /// Seconds of it that a step does not stand still for.
+      public var hiddenSeconds: Double
+    }
+
+    public var name: String
+    public var cell: String
+    public var layers: Int
+    public var hidden: Int
+    public var vocabulary: Int
+    public var lanesPerRank: Double
+    public var sequenceLength: Int
+    public var ranks: Int
+    /// Of a rank.
+    public var threads: Int
+    public var steps: Int
+    /// Median.
+    public var stepSeconds: Double
+    public var tokensPerSecond: Double
+    /// 10^9 operations a second; those of a step are counted as 6 (sum of gates H (I + H) + H V) B T.
+    public var gflops: Double
+    /// Of matrix products, measured just before.
+    public var peakGflops: Double
+    public var shareOfPeak: Double
+    /// Most memory that each rank has had resident, bytes.
+    public var peakResidentBytes: [Int]
+    /// Seconds of a step, mean over steps and ranks, by what they went to.
+    public var breakdown: [String: Double]
+    public var exchange: Exchange
+  }
+
+  private let group: any RankGroup
+  /// Told what is measured now.
+  private let report: (String) -> Void
+
+  public init(group: any RankGroup, report: @escaping (String) -> Void) {
+    self.group = group
+    self.report = report
+  }
+
+  /// Trains `steps` steps; 0: as many as take about three seconds. All ranks take part.
+  public func measure(_ subject: Subject, steps: Int) throws -> Result {
+    var configuration = subject.configuration
+    configuration.training.checksumSteps = 0
+    configuration.training.maximumSteps = 0
+    configuration.training.epochs = .max
+    let training = configuration.training
+    if training.threads > 0 { try group.together { try OneDNN.setThreads(training.threads) } }
+    report("\(subject.name): matrix products")
+    let peak = try peakRate()
+    report("\(subject.name): training")
+    let most = 1 << 22
+    let trainer = try group.together {
+      try Trainer(
+        configuration, vocabularySize: subject.vocabularySize,
+        source: RandomTokens(
+          count: training.batchSize * training.sequenceLength * training.accumulation * most + 1,
+          vocabularySize: subject.vocabularySize, seed: configuration.seed), group: group)
+    }
+    try trainer.begin()
+
+    let (warmUp, first) = (3, try seconds(trainer))
+    var next = first
+    for _ in 1..<warmUp { next = try seconds(trainer) }
+    // The same number on every rank.
+    let mean = try group.sum([next])[0] / Double(group.count)
+    let count = min(steps > 0 ? steps : max(5, Int(3 / mean)), most - warmUp)
+    trainer.times.clear()
+    let times = try (0..<count).map { _ in try seconds(trainer) }
+    let breakdown = try group.sum(StepTimes.Part.allCases.map(trainer.times.seconds))
+      .map { $0 / Double(count * group.count) }
+    let step = times.sorted()[count / 2]
+
+    let alone = try (0..<5).map { _ in try trainer.exchangeSeconds() }.sorted()[2]
+    let tokens = Double(training.batchSize * training.sequenceLength * training.accumulation)
+    let gflops = Self.operationsPerToken(configuration.model, subject.vocabularySize) * tokens / step * 1e-9
+    return Result(
+      name: subject.name, cell: configuration.model.cell.rawValue, layers: configuration.model.hiddenSizes.count,
+      hidden: configuration.model.outputSize, vocabulary: subject.vocabularySize,
+      lanesPerRank: Double(training.batchSize) / Double(group.count), sequenceLength: training.sequenceLength,
+      ranks: group.count, threads: OneDNN.threads, steps: count, stepSeconds: step,
+      tokensPerSecond: tokens / step, gflops: gflops, peakGflops: peak * 1e-9, shareOfPeak: gflops / (peak * 1e-9),
+      peakResidentBytes: try residentBytes(),
+      breakdown: Dictionary(uniqueKeysWithValues: zip(StepTimes.Part.allCases.map { "\($0)" }, breakdown)),
+      exchange: Result.Exchange(
+        bytesPerStep: trainer.exchangedBytes, seconds: alone,
+        hiddenSeconds: max(0, alone - breakdown[StepTimes.Part.exchange.rawValue])))
+  }
+
+  private func seconds(_ trainer: Trainer<RandomTokens>) throws -> Double {
+    let clock = ContinuousClock()
+    let begin = clock.now
+    _ = try trainer.step()
+    return (clock.now - begin) / .seconds(1)
+  }
+
+  /// Of all ranks at once, with the shape that is best for them.
+  private func peakRate() throws -> Double {
+    let peak = try group.together { try MatrixPeak() }
+    return try MatrixPeak.shapes.map { shape in
+      try group.waitForAll()
+      return try group.sum([try peak.rate(shape, seconds: 0.1)])[0]
+    }.max() ?? 0
+  }
+
+  /// Forward and twice that backward; two operations, a product and a sum, for each weight.
+  private static func operationsPerToken(_ model: ModelConfiguration, _ vocabularySize: Int) -> Double {
+    let recurrent = model.hiddenSizes.indices.map {
+      model.cell.gates * model.hiddenSizes[$0] * (model.inputSize(ofLayer: $0) + model.hiddenSizes[$0])
+    }
+    return 6 * Double(recurrent.reduce(0, +) + model.outputSize * vocabularySize)
+  }
+
+  private func residentBytes() throws -> [Int] {
+    var usage = rusage()
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    let own = Int64(usage.ru_maxrss) * 1024
+    return try group.gather(withUnsafeBytes(of: own) { Array($0) }).map { bytes in
+      Int(bytes.withUnsafeBytes { $0.loadUnaligned(as: Int64.self) })
+    }
+  }
+}

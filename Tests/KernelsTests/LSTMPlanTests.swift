@@ -1,0 +1,81 @@
+import Testing
+
+@testable import Kernels
+
+/// Our own layer says what oneDNN's does.
+@Suite struct LSTMPlanTests {
+  private let random = CounterRandom(seed: 5, purpose: .benchmark)
+
+  /// A matrix of some rows that is filled with numbers of its own, or with zeros.
+  private struct Numbers {
+    let buffer: FloatBuffer
+    let matrix: MatrixView
+
+    init(_ rows: Int, _ columns: Int) throws {
+      buffer = try FloatBuffer(rows * columns)
+      matrix = buffer.matrix(rows: rows, columns: columns)
+    }
+  }
+
+  private func drawn(_ rows: Int, _ columns: Int, _ stream: UInt32) throws -> Numbers {
+    let numbers = try Numbers(rows, columns)
+    for index in 0..<rows * columns {
+      numbers.buffer[index] = Float(random.unit(UInt32(index), stream, 0) - 0.5)
+    }
+    return numbers
+  }
+
+  @Test(
+    arguments: [(1, 1, 3, 5), (4, 3, 8, 8), (7, 5, 20, 13), (3, 16, 64, 128), (2, 2, 9, 650)], [false, true])
+  func itIsTheLayerThatOneDNNHas(_ shape: (steps: Int, lanes: Int, input: Int, hidden: Int), fresh: Bool) throws {
+    let (steps, lanes, inputSize, hidden) = shape
+    let rows = steps * lanes
+    let input = try drawn(rows, inputSize, 1)
+    let given = [
+      try drawn(inputSize, 4 * hidden, 2), try drawn(hidden, 4 * hidden, 3), try drawn(1, 4 * hidden, 4),
+    ]
+    let weights = RecurrentWeights(input: given[0].matrix, hidden: given[1].matrix, bias: given[2].matrix)
+    let states = try (5..<9).map { try drawn(lanes, hidden, $0) }
+    defer { withExtendedLifetime((given, states)) {} }
+    let before = LayerState(hidden: states[0].matrix, cell: states[1].matrix)
+    let afterGradient = LayerState(hidden: states[2].matrix, cell: states[3].matrix)
+    let outputGradient = try drawn(rows, hidden, 9)
+
+    var results: [[FloatBuffer]] = []
+    for own in [false, true] {
+      let plan = try RecurrentPlan(
+        cell: .lstm, steps: steps, lanes: lanes, inputSize: inputSize, hiddenSize: hidden, purpose: .training,
+        ownLSTM: own)
+      try plan.pack(weights)
+      let output = try Numbers(rows, hidden)
+      let (hiddenAfter, cellAfter) = (try Numbers(lanes, hidden), try Numbers(lanes, hidden))
+      let after = LayerState(hidden: hiddenAfter.matrix, cell: cellAfter.matrix)
+      try plan.forward(input: input.matrix, before: before, output: output.matrix, after: after, bias: weights.bias)
+      let inputGradient = try Numbers(rows, inputSize)
+      let (hiddenBefore, cellBefore) = (try Numbers(lanes, hidden), try Numbers(lanes, hidden))
+      let gradients = [
+        try drawn(inputSize, 4 * hidden, 10), try drawn(hidden, 4 * hidden, 11), try drawn(1, 4 * hidden, 12),
+      ]
+      var polls = 0
+      try plan.backward(
+        input: input.matrix, before: before, output: output.matrix, after: after, bias: weights.bias,
+        outputGradient: outputGradient.matrix, afterGradient: afterGradient, inputGradient: inputGradient.matrix,
+        beforeGradient: LayerState(hidden: hiddenBefore.matrix, cell: cellBefore.matrix),
+        weightGradients: RecurrentWeights(
+          input: gradients[0].matrix, hidden: gradients[1].matrix, bias: gradients[2].matrix), fresh: fresh
+      ) { polls += 1 }
+      #expect(own ? polls >= steps : polls == 0)
+      results.append(
+        [output, hiddenAfter, cellAfter, inputGradient, hiddenBefore, cellBefore].map(\.buffer)
+          + gradients.map(\.buffer))
+    }
+    for (part, (expected, found)) in zip(results[0], results[1]).enumerated() {
+      var (difference, size) = (0.0, 0.0)
+      for index in 0..<expected.count {
+        difference += Double(expected[index] - found[index]) * Double(expected[index] - found[index])
+        size += Double(expected[index]) * Double(expected[index])
+      }
+      #expect(difference.squareRoot() <= 2e-6 * size.squareRoot(), "part \(part)")
+    }
+  }
+}
