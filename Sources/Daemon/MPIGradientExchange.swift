@@ -82,27 +82,27 @@ final class MPIGradientExchange: GradientExchange {
     for journey in travelling where !(try journey.request.isDone()) { return }
   }
 
-  func finish() throws {
+  func finish() throws -> Double? {
     let clock = ContinuousClock()
     let begin = clock.now
     defer { waited((clock.now - begin) / .seconds(1)) }
-    if let shared {
-      try meet(shared)
-      sumParts(shared)
-      try meet(shared)
-      if machines > 1 {
-        if machine.rank == 0 {
-          try send(begun)
-          try arrive()
-        }
-        try meet(shared)
-        copyFromLeader(shared)
-        try meet(shared)
-      }
-      begun.removeAll(keepingCapacity: true)
-    } else {
+    guard let shared else {
+      try arrive()
+      return nil
+    }
+    defer { begun.removeAll(keepingCapacity: true) }
+    try meet(shared)
+    let squares = sumParts(shared)
+    try meet(shared)
+    if machines == 1 { return squares }
+    if machine.rank == 0 {
+      try send(begun)
       try arrive()
     }
+    try meet(shared)
+    copyFromLeader(shared)
+    try meet(shared)
+    return nil
   }
 
   // MARK: - Within a machine
@@ -114,9 +114,23 @@ final class MPIGradientExchange: GradientExchange {
   }
 
   /// This rank's part of what was begun, summed in the order of ranks: into all, or into the leader's where it travels on.
-  private func sumParts(_ shared: SharedMemory) {
-    let into = machines > 1 ? Array(shared.parts.prefix(1)) : shared.parts
-    forOwnParts { Self.sum(shared.parts, into: into, $0) }
+  /// Returns the sum of its squares.
+  private func sumParts(_ shared: SharedMemory) -> Double {
+    let others = machines > 1 ? [] : shared.parts.dropFirst()
+    var squares = 0.0
+    forOwnParts { part in
+      // In blocks that stay in the cache.
+      for start in stride(from: part.lowerBound, to: part.upperBound, by: 2048) {
+        let end = min(start + 2048, part.upperBound)
+        let sum = shared.parts[0]
+        for part in shared.parts.dropFirst() {
+          for index in start..<end { sum[index] += part[index] }
+        }
+        for other in others { (other + start).update(from: sum + start, count: end - start) }
+        if machines == 1 { squares += sumOfSquares(sum + start, count: end - start) }
+      }
+    }
+    return squares
   }
 
   private func copyFromLeader(_ shared: SharedMemory) {
@@ -136,31 +150,6 @@ final class MPIGradientExchange: GradientExchange {
         let first = range.lowerBound + lines * machine.rank / machine.count * 16
         let last = range.lowerBound + lines * (machine.rank + 1) / machine.count * 16
         body(first..<min(last, range.upperBound))
-      }
-    }
-  }
-
-  private static func sum(
-    _ parts: [UnsafeMutablePointer<Float>], into results: [UnsafeMutablePointer<Float>], _ range: Range<Int>
-  ) {
-    if parts.count == 2, results.count == 2 {
-      let (a, b) = (parts[0], parts[1])
-      for index in range {
-        let sum = a[index] + b[index]
-        a[index] = sum
-        b[index] = sum
-      }
-      return
-    }
-    // In blocks that stay in the cache.
-    for start in stride(from: range.lowerBound, to: range.upperBound, by: 2048) {
-      let end = min(start + 2048, range.upperBound)
-      let first = parts[0]
-      for part in parts.dropFirst() {
-        for index in start..<end { first[index] += part[index] }
-      }
-      for result in results.dropFirst() {
-        (result + start).update(from: first + start, count: end - start)
       }
     }
   }

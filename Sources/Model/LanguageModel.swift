@@ -69,6 +69,11 @@ public final class LanguageModel {
     try parametersChanged()
   }
 
+  /// Floats of the logits that are in memory at once, of windows of so many rows.
+  public static func logitCount(rows: Double, vocabularySize: Int) -> Double {
+    min(rows, Double(OutputLayer.blockRows(vocabularySize: vocabularySize))) * Double(vocabularySize)
+  }
+
   /// Takes over the parameters as they are now. Call it after each update.
   public func parametersChanged() throws {
     for (index, layer) in layers.enumerated() {

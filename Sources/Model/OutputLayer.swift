@@ -18,10 +18,13 @@ final class OutputLayer {
   /// cache where the vocabulary is large: few blocks are better than logits that stay in the cache.
   private static let blockLogits = 1 << 22
 
+  /// Rows of a block at most.
+  static func blockRows(vocabularySize: Int) -> Int { max(64, blockLogits / vocabularySize) }
+
   init(rows: Int, vocabularySize: Int) throws {
     self.vocabularySize = vocabularySize
     // As even as can be: one large block and a scrap would waste the scrap's product.
-    let blockRows = max(64, Self.blockLogits / vocabularySize)
+    let blockRows = Self.blockRows(vocabularySize: vocabularySize)
     let count = (rows + blockRows - 1) / blockRows
     blocks = (0..<count).map { rows * $0 / count..<rows * ($0 + 1) / count }
     let most = blocks.map(\.count).max() ?? 0

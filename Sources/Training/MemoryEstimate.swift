@@ -31,7 +31,8 @@ public struct MemoryEstimate: Equatable, Sendable {
     let floats = (2 + slots + copies) * (recurrent + tables) + 4 * recurrent
     let rows = Double(lanes) * Double(configuration.training.sequenceLength)
     modelBytes = Self.whole(4 * floats)
-    activationBytes = Self.whole(4 * (rows * perRow + 64 * vocabulary))
+    activationBytes = Self.whole(
+      4 * (rows * perRow + LanguageModel.logitCount(rows: rows, vocabularySize: vocabularySize)))
   }
 
   private static func whole(_ bytes: Double) -> Int { bytes < 1e18 ? Int(bytes) : Int(1e18) }

@@ -110,27 +110,6 @@ public final class Optimizer {
   }
 }
 
-/// Sum of the squares of a range of a buffer: in 32 bits over 64 numbers in eight lanes, then in double precision.
-func sumOfSquares(_ buffer: FloatBuffer, _ range: Range<Int>) -> Double {
-  var total = 0.0
-  var index = range.lowerBound
-  while index + 64 <= range.upperBound {
-    var sums = SIMD8<Float>.zero
-    let block = UnsafeRawPointer(buffer.pointer + index)
-    for part in 0..<8 {
-      let values = block.loadUnaligned(fromByteOffset: part * 32, as: SIMD8<Float>.self)
-      sums += values * values
-    }
-    total += Double(sums.sum())
-    index += 64
-  }
-  while index < range.upperBound {
-    total += Double(buffer.pointer[index]) * Double(buffer.pointer[index])
-    index += 1
-  }
-  return total
-}
-
 /// A checksum of a buffer's bits: a Fletcher sum of 64-bit words, which sees a change of any bit and of the order.
 func checksum(_ buffer: FloatBuffer) -> UInt64 {
   var (first, second): (UInt64, UInt64) = (0, 0)

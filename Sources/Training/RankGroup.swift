@@ -2,7 +2,7 @@ import Corpus
 import Kernels
 
 /// Sums gradients over all ranks, in memory that it has made. The sum may travel while lower layers still go backward:
-/// `begin` starts it, `progress` moves it along, `finish` waits for all that was begun.
+/// `begin` starts it, `progress` moves it along, `finish` waits for it.
 public protocol GradientExchange: AnyObject {
   /// As many floats as were asked for, zero at first. Where ranks share a machine the others may read and write them from
   /// `begin` to `finish`.
@@ -12,7 +12,9 @@ public protocol GradientExchange: AnyObject {
   func begin(_ ranges: [Range<Int>]) throws
   /// Moves along what travels.
   func progress() throws
-  func finish() throws
+  /// Waits for all that was begun. Returns the sum of the squares of this rank's part of it, where the ranks have dealt it
+  /// among them: those of all ranks are the square of the whole's norm. Nil where each has to look at all of it.
+  func finish() throws -> Double?
 }
 
 /// The ranks of a run as the training loop sees them. Sums, gathers, broadcasts, waits and splits are made by all ranks
@@ -133,5 +135,5 @@ public final class NoExchange: GradientExchange {
   public init(count: Int) throws { buffer = try FloatBuffer(count) }
   public func begin(_ ranges: [Range<Int>]) {}
   public func progress() {}
-  public func finish() {}
+  public func finish() -> Double? { nil }
 }

@@ -194,10 +194,10 @@ public final class Trainer<Source: TokenSource> {
     }
     // Each lane's loss comes from one rank and zero from the others: the sum below is in lane order everywhere.
     let shared = try times.measure(.waiting) { try group.sum(losses + notes) }
-    if tree == nil { try times.measure(.exchange) { try exchangeGradients() } }
+    let squares = tree == nil ? try times.measure(.exchange) { try exchangeGradients() } : nil
     let loss = shared.prefix(losses.count).reduce(0, +) / Double(tokensPerStep)
     let report = try times.measure(.update) {
-      try update(loss: loss, notes: Array(shared.dropFirst(losses.count)))
+      try update(loss: loss, squares: squares, notes: Array(shared.dropFirst(losses.count)))
     }
     let every = configuration.training.checksumSteps
     if every > 0, progress.step % every == 0 { try compareReplicas() }
@@ -229,7 +229,7 @@ public final class Trainer<Source: TokenSource> {
     _ = try group.sum([])
     let begin = clock.now
     departure.begin(touched.dense)
-    try exchangeGradients()
+    _ = try exchangeGradients()
     return (clock.now - begin) / .seconds(1)
   }
 
@@ -243,15 +243,18 @@ public final class Trainer<Source: TokenSource> {
     departure.begin(touched.dense)
   }
 
-  /// Sums over all ranks what has not been sent on its way yet, and waits for all of it.
-  private func exchangeGradients() throws {
+  /// Sums over all ranks what has not been sent on its way yet, and waits for all of it. Returns the sum of the squares, if
+  /// it is known.
+  private func exchangeGradients() throws -> Double? {
     try touched.merge(group)
     try departure.finish()
     if !touched.rows.isEmpty { try exchange.begin(touched.rows) }
-    try exchange.finish()
+    guard let own = try exchange.finish() else { return nil }
+    return try group.sum([own])[0]
   }
 
-  private func update(loss: Double, notes: [Double]) throws -> StepReport {
+  /// `squares`: the sum of the gradient's squares, if it is known.
+  private func update(loss: Double, squares: Double?, notes: [Double]) throws -> StepReport {
     let training = configuration.training
     // The buffer holds the sum over all tokens of the global batch.
     let parts =
@@ -260,7 +263,10 @@ public final class Trainer<Source: TokenSource> {
       case .laneMean: training.batchSize * training.accumulation
       }
     let made = [touched.dense] + touched.rows
-    let gradientNorm = made.reduce(0) { $0 + sumOfSquares(gradients.buffer, $1) }.squareRoot() / Double(parts)
+    let whole =
+      squares
+      ?? made.reduce(0) { $0 + sumOfSquares(gradients.buffer.pointer + $1.lowerBound, count: $1.count) }
+    let gradientNorm = whole.squareRoot() / Double(parts)
     let rate = schedule.rate(step: progress.step, reductions: progress.reductions)
     let isSkipped = !(gradientNorm.isFinite && loss.isFinite)
     progress.step += 1
@@ -308,7 +314,7 @@ public final class Trainer<Source: TokenSource> {
   /// Throws `TrainingError.diverged` if a parameter is not a number: what the last update did is seen by no loss
   /// yet, and must not be saved. The same on every rank.
   public func checkParameters() throws {
-    guard sumOfSquares(parameters.buffer, 0..<parameters.buffer.count).isFinite else {
+    guard sumOfSquares(parameters.buffer.pointer, count: parameters.buffer.count).isFinite else {
       throw TrainingError.diverged(step: progress.step, of: "a parameter")
     }
   }

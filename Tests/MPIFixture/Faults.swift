@@ -22,7 +22,7 @@ private final class FaultyExchange: GradientExchange {
     try exchange.begin(ranges)
   }
   func progress() throws { try exchange.progress() }
-  func finish() throws { try exchange.finish() }
+  func finish() throws -> Double? { try exchange.finish() }
 }
 
 /// The ranks of the job, one of which brings a number that is none into the exchange.
