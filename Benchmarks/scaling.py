@@ -40,7 +40,7 @@ BYTES = 4  # of a number of the gradient, as the benchmark counts them
 
 # --- Measuring. ---
 
-def points(lanes_only=False):
+def points():
     """What is measured: a benchmark's shape and settings, ranks of one host each, their link."""
     yield point(1, "none", SHAPE)
     for shape in OPTION_SHAPES:
@@ -195,6 +195,7 @@ def departures(shape, row_bytes, bucket, overlap, number):
 # Payload of the link's rate; seconds of a core for a byte; of a round; of a round for each further rank of a core;
 # compute beside other ranks; share of a layer's time that its traffic gets.
 CONSTANTS = {"payload": 0.95, "cpu": 1e-9, "latency": 1e-4, "turn": 1e-3, "beside": 1.1}
+FAR_SHAPES = ("2x1500,10000,20,35", "2x2048,100000,20,35")  # ptb-large; a billion words
 RATES = {"k": 1e3, "m": 1e6, "g": 1e9}
 
 
@@ -278,7 +279,55 @@ def fit(arguments):
 # --- Predicting. ---
 
 def predict(arguments):
-    sys.exit("not yet")
+    print(f"| model | Gbit/s | ranks of a host | sum | {' | '.join(f'{ranks} ranks' for ranks in arguments.ranks)} |")
+    print("|---" * (4 + len(arguments.ranks)) + "|")
+    for text in arguments.shape or FAR_SHAPES:
+        shape = Shape(text)
+        one = compute_seconds(arguments, shape, shape.lanes)
+        for rate in arguments.rates:
+            for per_host in arguments.ranks_per_host:
+                for algorithm in ALGORITHMS:
+                    cells = []
+                    for ranks in arguments.ranks:
+                        lanes = arguments.global_batch / ranks if arguments.global_batch else shape.lanes
+                        seconds, size = far_step(arguments, shape, lanes, ranks, per_host, rate, algorithm)
+                        share = (sum(one) / shape.lanes) / (seconds / lanes)
+                        cells.append(f"{seconds:.2f} s, {100 * share:.0f} %, {size / 1e6:.0f} MB")
+                    print(f"| {text} | {rate:g} | {per_host} | {algorithm} | {' | '.join(cells)} |")
+
+
+def compute_seconds(arguments, shape, lanes):
+    """Of a rank that trains alone: until the output layer's gradient is there, of each recurrent layer backward, of the
+    update."""
+    recurrent, output = shape.operations
+    # Whatever their number, lanes wait for the weights to be read, which takes as long as some more would.
+    part = (lanes + arguments.fixed_lanes) / (shape.lanes + arguments.fixed_lanes)
+    whole = arguments.compute * part if arguments.compute else (recurrent + output) * part / (arguments.gflops * 1e9)
+    backward = whole * recurrent * 2 / 3 / (recurrent + output)
+    # Parameters and gradient are read, parameters written.
+    update = 3 * BYTES * (shape.output + shape.layers * shape.layer + shape.rows(1, zipf) * shape.hidden) / arguments.memory
+    return [whole - backward] + [backward / shape.layers] * shape.layers + [update]
+
+
+def far_step(arguments, shape, lanes, ranks, per_host, rate, algorithm):
+    """Seconds of a step of so many ranks, and the bytes that each brings to the exchange."""
+    tokens, hosts = ranks * lanes * shape.steps, math.ceil(ranks / per_host)
+    is_sparse = 2 * tokens <= shape.vocabulary
+    rows = zipf(shape.vocabulary, tokens) if is_sparse else shape.vocabulary
+    number = 2 if arguments.half else BYTES
+    link = {"rate": rate * 1e9 * arguments.payload, "cpu": arguments.cpu, "cores": hosts, "latency": arguments.latency}
+    compute = compute_seconds(arguments, shape, lanes)
+    size = BYTES * (shape.output + shape.layers * shape.layer + rows * shape.hidden)
+    compute[-1] = 3 * size / arguments.memory
+    # Of each lane its loss (8 bytes); of each rank its different tokens.
+    levels = math.ceil(math.log2(ranks))
+    rest = levels * (arguments.latency + 8 * lanes * ranks * 8 / link["rate"])
+    rest += is_sparse * (levels * arguments.latency + BYTES * tokens * 8 / link["rate"])
+    # Ranks of a host first sum in its memory (all read, one written) and then copy what has come (read and written).
+    if per_host > 1:
+        rest += (3 - 1 / per_host) * size / arguments.memory
+    buckets = departures(shape, BYTES * rows * shape.hidden, 1 << 20, per_host == 1, number)
+    return step_seconds(compute, buckets, hosts, algorithm, link, rest), size * number / BYTES
 
 
 def parse():
@@ -293,8 +342,28 @@ def parse():
     fitting.add_argument("measurements", type=argparse.FileType(), help="what measure printed")
     fitting.set_defaults(command=fit)
     predicting = commands.add_parser("predict", help="prints what 64 to 1,024 ranks would do")
+    predicting.add_argument("--shape", action="append", help="LxH,V,B,T; may be repeated")
+    predicting.add_argument("--compute", type=float, help="seconds of a step of one rank alone; else by --gflops")
+    predicting.add_argument("--gflops", type=float, default=150, help="of a rank, 10^9 operations a second")
+    predicting.add_argument("--fixed-lanes", type=float, default=1, help="lanes that reading the weights takes as long as")
+    predicting.add_argument("--memory", type=float, default=10e9, help="bytes a second that a rank reads and writes")
+    predicting.add_argument("--rates", type=numbers, default=[10, 100], help="of a host's link, Gbit/s")
+    predicting.add_argument("--latency", type=float, default=30e-6, help="of a round between hosts, seconds")
+    predicting.add_argument("--payload", type=float, default=0.95, help="share of the link's rate (see fit)")
+    predicting.add_argument("--cpu", type=float, default=1e-9, help="seconds of a core for a byte sent (see fit)")
+    predicting.add_argument("--ranks", type=numbers, default=[64, 128, 256, 512, 1024])
+    predicting.add_argument("--ranks-per-host", type=numbers, default=[1, 16], help="one core each")
+    predicting.add_argument("--global-batch", type=float, help="lanes of all ranks; else those of the shape for each")
+    predicting.add_argument("--half", action="store_true", help="exchange 16 bits of each number")
     predicting.set_defaults(command=predict)
     return parser.parse_args()
+
+
+def numbers(text):
+    try:
+        return [int(part) for part in text.split(",") if int(part) > 0]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}': expected whole numbers from 1 on, as in 64,1024") from None
 
 
 def main():

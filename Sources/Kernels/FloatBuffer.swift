@@ -7,12 +7,19 @@ public final class FloatBuffer: @unchecked Sendable {
   /// Whose memory it is, if not its own.
   private let owner: AnyObject?
 
+  private static let largePage = 1 << 21
+
   /// Zeroed and 64-byte aligned. Throws `KernelError.outOfMemory` when the system has no more.
   public init(_ count: Int) throws {
     self.count = count
     let bytes = max(count, 1) * MemoryLayout<Float>.stride
     var raw: UnsafeMutableRawPointer?
-    guard posix_memalign(&raw, 64, bytes) == 0, let raw else { throw KernelError.outOfMemory(bytes: bytes) }
+    // Large ones on large pages, where the system has them: walks through them miss the TLB less often.
+    let isLarge = bytes >= 4 * Self.largePage
+    guard posix_memalign(&raw, isLarge ? Self.largePage : 64, bytes) == 0, let raw else {
+      throw KernelError.outOfMemory(bytes: bytes)
+    }
+    if isLarge { madvise(raw, bytes, MADV_HUGEPAGE) }
     memset(raw, 0, bytes)
     pointer = raw.bindMemory(to: Float.self, capacity: max(count, 1))
     owner = nil
