@@ -5,35 +5,44 @@
     Benchmarks/scaling.py fit scaling.json               # constants, and every measurement beside its prediction
     Benchmarks/scaling.py predict                        # 64 to 1,024 ranks
 
-The model. Going backward, a rank hands buckets of its gradient to the link, which takes one after the other; what has
-not arrived when the last layer is done is waited for. The sum of b bytes over n hosts takes
+The model. Going backward, a rank hands buckets of its gradient to the link, which takes one after the other, at a share
+of its speed (`hidden`) while the rank computes; what has not arrived when the last layer is done is waited for. The sum
+of b bytes over n hosts takes
 
-    max(f b / (payload rate), cpu 2 (n - 1) b / cores) + rounds latency
+    max(f (1 + wait log2 n) b / (payload rate), cpu 2 (n - 1) b / cores, cpu f b) + message rounds
 
-where f is how often a link carries them: for reduce-scatter and allgather (Rabenseifner) 2 (n - 1) / n, in 2 log2 n
-rounds. What Open MPI takes unasked for a sum in place is a tree up, f = log2 n, and a tree down whose nodes send to all
-their children at once, f = log2 n (log2 n + 1) / 2. `cpu` is what sending, receiving and adding a byte takes of a core.
-Where ranks exceed cores they take turns: compute takes ranks / cores times as long, and each round waits for them.
-Bytes: all parameters but the embedding's, and of it the rows of different tokens, V (1 - (1 - 1/V)^N) of N drawn evenly.
+with 2 log2 n rounds. f is how often a link carries the bytes: 2 (n - 1) / n where they are scattered by halves and
+gathered again (Rabenseifner), 2 log2 n where they go up a tree and down again, which is what Open MPI does with a sum
+in place unless told otherwise. In each level a rank waits for another one, which costs `wait` of the time. `cpu` is
+what sending, receiving and adding a byte takes of a core, `message` what a message costs, `convert` what a number costs
+that is exchanged in half precision. Buckets are on their way together, so that the latency of the rounds counts once a
+step.
+
+Where ranks exceed cores they take turns: compute takes ranks / cores times as long, and each round waits a `turn` for
+each further rank of a core. `beside` is by how much ranks on different cores slow each other down. Few lanes wait for
+the weights to be read, which takes as long as `fixed lanes` more would. Bytes: all parameters but the embedding's, and
+of it the rows of different tokens, V (1 - (1 - 1/V)^N) of N drawn evenly.
 """
 
 import argparse
 import json
 import math
 import os
+import signal
 import statistics
 import subprocess
 import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-CLUSTER = "scale"
+CLUSTER = "scaling"
 RUN_SECONDS = 200  # a run that takes longer has failed
 CORES = len(os.sched_getaffinity(0))
 ALGORITHMS = {"tree": "0", "reduce-scatter": "3"}  # coll_libnbc_iallreduce_algorithm; 0: Open MPI's choice, a tree
 SHAPE, BUCKET = "2x200,2000,10,35", 1 << 18  # small enough for slow links; buckets of 1 MB
 OPTION_SHAPES = ("2x200,10000,10,35", "2x650,10000,10,35")
-OPTIONS = {"as it is": {}, "overlap off": {"overlap": "false"}, "all rows": {"touchedRows": "false"},
-           "half precision": {"exchange": "half"}}
+OPTIONS = [{}, {"overlap": "false"}, {"touchedRows": "false"}, {"exchange": "half"},
+           {"bucketSize": str(1 << 14)}, {"bucketSize": str(1 << 17)}]
+FITTED = {OPTION_SHAPES[0]: [{"exchange": "half"}], OPTION_SHAPES[1]: [{}, {"overlap": "false"}]}
 LANES = ("2x650,10000,20,35", "2x650,10000,5,35", "2x650,10000,1,35")  # one rank, with ever fewer lanes
 BYTES = 4  # of a number of the gradient, as the benchmark counts them
 
@@ -42,32 +51,38 @@ BYTES = 4  # of a number of the gradient, as the benchmark counts them
 
 def points():
     """What is measured: a benchmark's shape and settings, ranks of one host each, their link."""
-    yield point(1, "none", SHAPE)
+    yield asked(1, "none", SHAPE)
     for shape in OPTION_SHAPES:
-        yield point(1, "none", shape)
+        yield asked(1, "none", shape)
     for shape in LANES:
-        yield point(1, "none", shape)
+        yield asked(1, "none", shape)
     for ranks in (2, 4, 8):
         for rate in ("none", "1gbit", "300mbit", "100mbit"):
-            yield point(ranks, rate, SHAPE, bucketSize=str(BUCKET))
+            yield asked(ranks, rate, SHAPE, bucketSize=str(BUCKET))
         for rate in ("1gbit", "300mbit"):
-            yield point(ranks, rate, SHAPE, "tree", bucketSize=str(BUCKET))
+            yield asked(ranks, rate, SHAPE, "tree", bucketSize=str(BUCKET))
     for rate in ("1gbit", "300mbit"):
-        yield point(2, rate, SHAPE, bucketSize=str(BUCKET), overlap="false")
-    yield point(2, "1gbit", SHAPE, bucketSize=str(BUCKET // 16))
+        yield asked(2, rate, SHAPE, bucketSize=str(BUCKET), overlap="false")
+    for bucket in (1 << 10, 1 << 14):
+        yield asked(2, "1gbit", SHAPE, bucketSize=str(bucket))
     for shape in OPTION_SHAPES:
-        for algorithm in ALGORITHMS:
-            for settings in OPTIONS.values():
-                yield point(2, "1gbit", shape, algorithm, **settings)
+        for settings in OPTIONS:
+            yield asked(2, "1gbit", shape, **settings)
+        for settings in OPTIONS[:2]:
+            yield asked(2, "1gbit", shape, "tree", **settings)
 
 
-def point(ranks, rate, shape, algorithm="reduce-scatter", **settings):
+def asked(ranks, rate, shape, algorithm="reduce-scatter", **settings):
     return {"ranks": ranks, "rate": rate, "shape": shape, "algorithm": algorithm, "settings": settings}
 
 
 def measure(arguments):
     if os.geteuid() != 0:
-        sys.exit("scaling.py: measure makes hosts of namespaces, which takes root; use: sudo Benchmarks/scaling.py measure")
+        sys.exit("scaling.py: measure makes hosts of namespaces, which takes root; use: sudo Benchmarks/scaling.py …")
+    if not os.access(arguments.lockstepd, os.X_OK):
+        sys.exit(f"scaling.py: there is no program {arguments.lockstepd}: build it (launch/build) or name it "
+                 "(--lockstepd)")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("scaling.py: asked to end"))  # not without ending the hosts
     wanted = list(points())
     measured = []
     cluster("up", str(max(each["ranks"] for each in wanted)))
@@ -79,8 +94,7 @@ def measure(arguments):
             if each["rate"] != rate:
                 rate = each["rate"]
                 cluster("link", "all", "--rate", rate)
-            runs = [benchmark(arguments, each) for _ in range(arguments.runs)]
-            measured.append({**each, **sorted(runs, key=lambda run: run["stepSeconds"])[len(runs) // 2]})
+            measured.append({**each, **benchmark(arguments, each)})
     finally:
         cluster("down")
     print(json.dumps({"cores": CORES, "points": measured}, indent=1))
@@ -110,8 +124,8 @@ def benchmark(arguments, each):
         *(word for key, value in each["settings"].items() for word in ("--set", f"training.{key}={value}")))
     run = json.loads(told)[0]
     if run["ranks"] != each["ranks"]:
-        sys.exit(f"scaling.py: expected {each['ranks']} ranks, found {run['ranks']}: is the program linked with another "
-                 "MPI than the mpirun on PATH?")
+        sys.exit(f"scaling.py: expected {each['ranks']} ranks, found {run['ranks']}: is the program linked with "
+                 "another MPI than the mpirun on PATH?")
     return run
 
 
@@ -157,24 +171,33 @@ def zipf(vocabulary, tokens):
     return sum(1 - math.exp(-tokens / (rank * whole)) for rank in range(1, vocabulary + 1))
 
 
+def levels(hosts):
+    return math.ceil(math.log2(hosts))
+
+
 def sum_seconds(size, hosts, algorithm, link):
-    """Of one bucket of so many bytes over all hosts: what the link takes, and what is waited for in rounds."""
-    levels = math.ceil(math.log2(hosts))
-    carried = 2 * (hosts - 1) / hosts if algorithm == "reduce-scatter" else levels + levels * (levels + 1) / 2
-    wire = size * carried * 8 / link["rate"] if link["rate"] else 0
-    return max(wire, link["cpu"] * 2 * (hosts - 1) * size / link["cores"]) + 2 * levels * link["latency"]
+    """For which the sum of so many bytes over all hosts keeps a link busy."""
+    carried = 2 * (hosts - 1) / hosts if algorithm == "reduce-scatter" else 2 * levels(hosts)
+    wire = carried * (1 + link["wait"] * levels(hosts)) * size * 8 / link["rate"] if link["rate"] else 0
+    # All of it on all cores, and what passes through the busiest rank on one.
+    busy = link["cpu"] * size * max(2 * (hosts - 1) / link["cores"], carried)
+    return max(wire, busy) + 2 * levels(hosts) * link["message"]
 
 
 def step_seconds(compute, buckets, hosts, algorithm, link, rest=0):
-    """Seconds of a step. `compute`: until the output layer's gradient is there, of each recurrent layer from the top, of
-    the update. `buckets`: for each of these times but the last, the bytes of buckets that leave then; the last leave
-    with `rest`, which the tokens and losses add."""
-    now = free = 0
+    """Seconds of a step. `compute`: until the output layer's gradient is there, of each recurrent layer from the top,
+    of the update. `buckets`: for each of these but the last, the bytes of buckets that leave then. `rest`: what else
+    is waited for before the update."""
+    now, free, last = 0, 0, sum(compute[:-1])
     for seconds, leaving in zip(compute, buckets):
         now += seconds
         for size in leaving:
-            free = max(now, free) + sum_seconds(size, hosts, algorithm, link)
-    return max(now, free) + rest + compute[-1]
+            begin, busy = max(now, free), sum_seconds(size, hosts, algorithm, link)
+            if algorithm == "tree" and free == 0 and now < last:
+                busy /= 2  # the first bucket that leaves early comes down while others go up
+            beside = link["hidden"] * max(0, last - begin)  # as much of it is done when the last layer is
+            free = begin + busy / link["hidden"] if busy <= beside else max(begin, last) + busy - beside
+    return max(last, free) + 2 * levels(hosts) * link["latency"] + rest + compute[-1]
 
 
 def departures(shape, row_bytes, bucket, overlap, number):
@@ -192,9 +215,14 @@ def departures(shape, row_bytes, bucket, overlap, number):
 
 # --- Fitting. ---
 
-# Payload of the link's rate; seconds of a core for a byte; of a round; of a round for each further rank of a core;
-# compute beside other ranks; share of a layer's time that its traffic gets.
-CONSTANTS = {"payload": 0.95, "cpu": 1e-9, "latency": 1e-4, "turn": 1e-3, "beside": 1.1}
+PAYLOAD = 1448 / 1514  # of a packet of TCP over Ethernet
+# As a fit has found them, and where the next begins.
+CONSTANTS = {"cpu": 5.9e-10, "message": 4.8e-6, "turn": 2.7e-3, "wait": 0.034, "beside": 1.44, "hidden": 0.53,
+             "convert": 1.7e-9}
+HEADER = """\
+| shape | hosts | link | sum | settings | MB of a rank (expected) | step, ms | predicted | error \
+| exchange by itself, ms | predicted | error |
+|---|---|---|---|---|---|---|---|---|---|---|---|"""
 FAR_SHAPES = ("2x1500,10000,20,35", "2x2048,100000,20,35")  # ptb-large; a billion words
 RATES = {"k": 1e3, "m": 1e6, "g": 1e9}
 
@@ -204,7 +232,7 @@ def bits(rate):
 
 
 def predicted(point, alone, constants, cores):
-    """Seconds of a step of a measured point, from one of the same shape on one rank."""
+    """Seconds of a step and of an exchange by itself, of a measured point, from one of the same shape on one rank."""
     shape, ranks, settings = Shape(point["shape"]), point["ranks"], point["settings"]
     turns = max(1, ranks / cores) * (constants["beside"] if ranks > 1 else 1)
     parts = alone["breakdown"]
@@ -213,34 +241,43 @@ def predicted(point, alone, constants, cores):
     compute = [turns * seconds for seconds in [before] + [backward] * shape.layers + [parts["update"]]]
     dense = (shape.output + shape.layers * shape.layer) * BYTES
     rate = bits(point["rate"])
-    link = {"rate": rate and rate * constants["payload"], "cpu": constants["cpu"], "cores": min(cores, ranks),
-            "latency": constants["latency"] + constants["turn"] * max(0, ranks / cores - 1)}
+    link = {**constants, "rate": rate and rate * PAYLOAD, "cores": min(cores, ranks),
+            "latency": constants["turn"] * max(0, ranks / cores - 1)}
     number = 2 if settings.get("exchange") == "half" else BYTES
-    buckets = departures(shape, max(0, point["exchange"]["bytesPerStep"] - dense), int(settings.get("bucketSize", 1 << 20)),
-                         settings.get("overlap") != "false", number)
-    return step_seconds(compute, buckets, ranks, point["algorithm"], link)
+    buckets = departures(
+        shape, max(0, point["exchange"]["bytesPerStep"] - dense), int(settings.get("bucketSize", 1 << 20)),
+        settings.get("overlap") != "false", number)
+    rest = constants["convert"] * point["exchange"]["bytesPerStep"] / BYTES if number < BYTES else 0
+    at_once = [[]] * shape.layers + [sum(buckets, [])]
+    return (step_seconds(compute, buckets, ranks, point["algorithm"], link, rest),
+            step_seconds([0] * len(compute), at_once, ranks, point["algorithm"], link, rest))
+
+
+def seen(point):
+    return point["stepSeconds"], point["exchange"]["seconds"]
 
 
 def is_fitted(point):
     """The others check the model."""
-    return point["shape"] == SHAPE and (point["ranks"] == 2 or point["ranks"] == 4 and point["rate"] in ("none", "1gbit"))
+    if point["shape"] in OPTION_SHAPES:
+        return point["algorithm"] == "reduce-scatter" and point["settings"] in FITTED[point["shape"]]
+    return point["ranks"] == 2 or point["ranks"] == 4 and point["rate"] in ("none", "1gbit")
 
 
 def fitted(points, alone, cores):
     """Constants with the least squares of the predictions' relative errors, found by turning one after the other."""
     def cost(constants):
-        return sum(math.log(predicted(each, alone[each["shape"]], constants, cores) / each["stepSeconds"]) ** 2
-                   for each in points)
+        return sum(math.log(ours / theirs) ** 2 for each in points
+                   for ours, theirs in zip(predicted(each, alone[each["shape"]], constants, cores), seen(each)))
 
-    constants, factor = dict(CONSTANTS), 2.0
+    constants, factor = {**CONSTANTS, "beside": beside(points, alone)}, 2.0
     least = cost(constants)
     while factor > 1.0005:
         improved = False
-        for name in constants:
+        for name in sorted(constants.keys() - {"beside"}):
             for change in (factor, 1 / factor):
                 changed = {**constants, name: constants[name] * change}
-                changed["payload"] = min(changed["payload"], 1)
-                changed["beside"] = max(changed["beside"], 1)
+                changed["hidden"] = min(max(changed["hidden"], 0.01), 1)
                 found = cost(changed)
                 if found < least:
                     constants, least, improved = changed, found, True
@@ -249,31 +286,65 @@ def fitted(points, alone, cores):
     return constants
 
 
+def beside(points, alone):
+    """How much longer two ranks take than one for what is before the first bucket leaves."""
+    parts = ("recurrentForward", "output")
+    return statistics.median(
+        sum(each["breakdown"][part] for part in parts) / sum(alone[each["shape"]]["breakdown"][part] for part in parts)
+        for each in points if each["ranks"] == 2)
+
+
 def fit(arguments):
-    measured = json.load(arguments.measurements)
-    alone = {each["shape"]: each for each in measured["points"] if each["ranks"] == 1}
-    several = [each for each in measured["points"] if each["ranks"] > 1]
-    constants = fitted([each for each in several if is_fitted(each)], alone, measured["cores"])
+    measured = [json.load(file) for file in arguments.measurements]
+    cores = measured[0]["cores"]
+    if any(each["cores"] != cores for each in measured):
+        sys.exit("scaling.py: expected measurements of one machine, found different numbers of cores: give one file")
+    middle = medians([point for each in measured for point in each["points"]])
+    alone = {each["shape"]: each for each in middle if each["ranks"] == 1}
+    several = [each for each in middle if each["ranks"] > 1]
+    constants = fitted([each for each in several if is_fitted(each)], alone, cores)
+    print(f"fixed lanes {fixed_lanes([alone[shape] for shape in LANES]):.2g}")
     for name, value in constants.items():
         print(f"{name} {value:.4g}")
-    print("\n| shape | hosts | link | sum | settings | MB of a rank (expected) | measured, ms | predicted, ms | error |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(f"\n{HEADER}")
     errors = {True: [], False: []}
     for each in several:
-        seconds = predicted(each, alone[each["shape"]], constants, measured["cores"])
-        error = seconds / each["stepSeconds"] - 1
-        errors[is_fitted(each)].append(abs(error))
-        shape = Shape(each["shape"])
-        rows = shape.rows(each["ranks"], even, each["settings"].get("touchedRows") != "false")
-        expected = BYTES * (shape.output + shape.layers * shape.layer + rows * shape.hidden)
-        print(f"| {each['shape']} | {each['ranks']} | {each['rate']} | {each['algorithm']} | "
-              f"{', '.join('='.join(pair) for pair in each['settings'].items())}{' (fitted)' if is_fitted(each) else ''} | "
-              f"{each['exchange']['bytesPerStep'] / 1e6:.2f} ({expected / 1e6:.2f}) | {1e3 * each['stepSeconds']:.1f} | "
-              f"{1e3 * seconds:.1f} | {100 * error:+.0f} % |")
+        pairs = list(zip(seen(each), predicted(each, alone[each["shape"]], constants, cores)))
+        errors[is_fitted(each)].append([abs(ours / theirs - 1) for theirs, ours in pairs])
+        settings = ", ".join(map("=".join, each["settings"].items())) + (" (fitted)" if is_fitted(each) else "")
+        cells = " | ".join(f"{1e3 * theirs:.1f} | {1e3 * ours:.1f} | {100 * (ours / theirs - 1):+.0f} %"
+                           for theirs, ours in pairs)
+        print(f"| {each['shape']} | {each['ranks']} | {each['rate']} | {each['algorithm']} | {settings} "
+              f"| {each['exchange']['bytesPerStep'] / 1e6:.2f} ({expected_bytes(each) / 1e6:.2f}) | {cells} |")
     for is_used, what in ((True, "fitted"), (False, "others")):
         if errors[is_used]:
-            print(f"\n{what}: {len(errors[is_used])} points, error {100 * statistics.median(errors[is_used]):.0f} % in the "
-                  f"median, {100 * max(errors[is_used]):.0f} % at most")
+            steps, exchanges = ([100 * error for error in column] for column in zip(*errors[is_used]))
+            print(f"\n{what}: {len(steps)} points; error of a step {statistics.median(steps):.0f} % in the median, "
+                  f"{max(steps):.0f} % at most; of an exchange {statistics.median(exchanges):.0f} %, "
+                  f"{max(exchanges):.0f} %")
+
+
+def medians(points):
+    """Of each point the run with the median step."""
+    runs = {}
+    for each in points:
+        what = [each[key] for key in ("ranks", "rate", "shape", "algorithm", "settings")]
+        runs.setdefault(json.dumps(what), []).append(each)
+    return [sorted(same, key=lambda run: run["stepSeconds"])[(len(same) - 1) // 2] for same in runs.values()]
+
+
+def fixed_lanes(runs):
+    """Where the line of seconds, but for the update, over lanes cuts the axis of lanes; by least squares."""
+    lanes = [run["lanesPerRank"] for run in runs]
+    line = statistics.linear_regression(lanes, [run["stepSeconds"] - run["breakdown"]["update"] for run in runs])
+    return line.intercept / line.slope
+
+
+def expected_bytes(point):
+    """Of gradient that a rank brings to a step's exchange, from the shape alone."""
+    shape = Shape(point["shape"])
+    rows = shape.rows(point["ranks"], even, point["settings"].get("touchedRows") != "false")
+    return BYTES * (shape.output + shape.layers * shape.layer + rows * shape.hidden)
 
 
 # --- Predicting. ---
@@ -305,8 +376,8 @@ def compute_seconds(arguments, shape, lanes):
     whole = arguments.compute * part if arguments.compute else (recurrent + output) * part / (arguments.gflops * 1e9)
     backward = whole * recurrent * 2 / 3 / (recurrent + output)
     # Parameters and gradient are read, parameters written.
-    update = 3 * BYTES * (shape.output + shape.layers * shape.layer + shape.rows(1, zipf) * shape.hidden) / arguments.memory
-    return [whole - backward] + [backward / shape.layers] * shape.layers + [update]
+    size = BYTES * (shape.output + shape.layers * shape.layer + shape.rows(1, zipf) * shape.hidden)
+    return [whole - backward] + [backward / shape.layers] * shape.layers + [3 * size / arguments.memory]
 
 
 def far_step(arguments, shape, lanes, ranks, per_host, rate, algorithm):
@@ -315,14 +386,15 @@ def far_step(arguments, shape, lanes, ranks, per_host, rate, algorithm):
     is_sparse = 2 * tokens <= shape.vocabulary
     rows = zipf(shape.vocabulary, tokens) if is_sparse else shape.vocabulary
     number = 2 if arguments.half else BYTES
-    link = {"rate": rate * 1e9 * arguments.payload, "cpu": arguments.cpu, "cores": hosts, "latency": arguments.latency}
+    link = {"rate": rate * 1e9 * PAYLOAD, "cores": hosts,
+            **{name: getattr(arguments, name) for name in ("cpu", "message", "wait", "hidden", "latency")}}
     compute = compute_seconds(arguments, shape, lanes)
     size = BYTES * (shape.output + shape.layers * shape.layer + rows * shape.hidden)
     compute[-1] = 3 * size / arguments.memory
     # Of each lane its loss (8 bytes); of each rank its different tokens.
-    levels = math.ceil(math.log2(ranks))
-    rest = levels * (arguments.latency + 8 * lanes * ranks * 8 / link["rate"])
-    rest += is_sparse * (levels * arguments.latency + BYTES * tokens * 8 / link["rate"])
+    rest = levels(ranks) * (arguments.latency + 8 * lanes * ranks * 8 / link["rate"])
+    rest += arguments.half * arguments.convert * size / BYTES
+    rest += is_sparse * (levels(ranks) * arguments.latency + BYTES * tokens * 8 / link["rate"])
     # Ranks of a host first sum in its memory (all read, one written) and then copy what has come (read and written).
     if per_host > 1:
         rest += (3 - 1 / per_host) * size / arguments.memory
@@ -336,21 +408,22 @@ def parse():
     measuring = commands.add_parser("measure", help="prints measurements as JSON; takes root")
     measuring.add_argument("--lockstepd", default=f"{TOP}/.build/release/lockstepd", help="the program")
     measuring.add_argument("--steps", type=int, default=5, help="of a run")
-    measuring.add_argument("--runs", type=int, default=1, help="of each point; the median counts")
     measuring.set_defaults(command=measure)
     fitting = commands.add_parser("fit", help="prints constants, and measurements beside predictions")
-    fitting.add_argument("measurements", type=argparse.FileType(), help="what measure printed")
+    fitting.add_argument("measurements", type=argparse.FileType(), nargs="+",
+                         help="what measure printed; of several, the median step of each point counts")
     fitting.set_defaults(command=fit)
     predicting = commands.add_parser("predict", help="prints what 64 to 1,024 ranks would do")
     predicting.add_argument("--shape", action="append", help="LxH,V,B,T; may be repeated")
     predicting.add_argument("--compute", type=float, help="seconds of a step of one rank alone; else by --gflops")
-    predicting.add_argument("--gflops", type=float, default=150, help="of a rank, 10^9 operations a second")
-    predicting.add_argument("--fixed-lanes", type=float, default=1, help="lanes that reading the weights takes as long as")
+    predicting.add_argument("--gflops", type=float, default=170,
+                            help="of a rank alone but for its update, 10^9 operations a second")
+    predicting.add_argument("--fixed-lanes", type=float, default=2, help="see fit")
     predicting.add_argument("--memory", type=float, default=10e9, help="bytes a second that a rank reads and writes")
     predicting.add_argument("--rates", type=numbers, default=[10, 100], help="of a host's link, Gbit/s")
     predicting.add_argument("--latency", type=float, default=30e-6, help="of a round between hosts, seconds")
-    predicting.add_argument("--payload", type=float, default=0.95, help="share of the link's rate (see fit)")
-    predicting.add_argument("--cpu", type=float, default=1e-9, help="seconds of a core for a byte sent (see fit)")
+    for name in ("cpu", "message", "wait", "hidden", "convert"):
+        predicting.add_argument(f"--{name}", type=float, default=CONSTANTS[name], help=f"see fit ({CONSTANTS[name]:g})")
     predicting.add_argument("--ranks", type=numbers, default=[64, 128, 256, 512, 1024])
     predicting.add_argument("--ranks-per-host", type=numbers, default=[1, 16], help="one core each")
     predicting.add_argument("--global-batch", type=float, help="lanes of all ranks; else those of the shape for each")
@@ -361,9 +434,12 @@ def parse():
 
 def numbers(text):
     try:
-        return [int(part) for part in text.split(",") if int(part) > 0]
+        found = [int(part) for part in text.split(",")]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}': expected whole numbers from 1 on, as in 64,1024") from None
+        found = [0]
+    if min(found) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}': expected whole numbers from 1 on, as in 64,1024")
+    return found
 
 
 def main():

@@ -46,6 +46,19 @@ import Training
     #expect(trainer.progress.finished == .epochs)
   }
 
+  @Test func lanesOfRandomTokensDiffer() {
+    let lanes = 20
+    let perLane = 35 << 22
+    let tokens = RandomTokens(count: lanes * perLane + 1, vocabularySize: 10_000, seed: 1)
+    let windows = (0..<lanes).map { lane in
+      [Int32](unsafeUninitializedCapacity: 35) { buffer, count in
+        tokens.copy(lane * perLane..<lane * perLane + 35, into: buffer)
+        count = 35
+      }
+    }
+    #expect(Set(windows).count == lanes && Set(windows.joined()).count > 600)
+  }
+
   /// What is not touched needs no care: the same bits with a look at every row.
   @Test(arguments: [OptimizerConfiguration.Kind.sgd, .momentum, .adam])
   func rowsThatAreNotReadStayAsTheyAre(kind: OptimizerConfiguration.Kind) throws {
