@@ -9,8 +9,14 @@ final class StatusCache: Sendable {
     let made: ContinuousClock.Instant
   }
 
+  private struct State {
+    var entry: Entry?
+    /// Counts what may have changed the status.
+    var changes = 0
+  }
+
   private let backend: any ControlBackend
-  private let entry = Mutex<Entry?>(nil)
+  private let state = Mutex(State())
   private let clock = ContinuousClock()
   private static let age = Duration.milliseconds(100)
 
@@ -19,12 +25,18 @@ final class StatusCache: Sendable {
   /// Throws `EncodingError` for a number that is not finite.
   func text() throws -> ByteBuffer {
     let now = clock.now
-    if let entry = entry.withLock({ $0 }), now - entry.made < Self.age { return entry.text }
+    let before = state.withLock { $0 }
+    if let entry = before.entry, now - entry.made < Self.age { return entry.text }
     let made = Entry(text: try .json(backend.status()), made: now)
-    entry.withLock { $0 = made }
+    state.withLock { if $0.changes == before.changes { $0.entry = made } }
     return made.text
   }
 
   /// After something was asked for that may have changed it: whoever asked sees what came of it.
-  func clear() { entry.withLock { $0 = nil } }
+  func clear() {
+    state.withLock {
+      $0.entry = nil
+      $0.changes += 1
+    }
+  }
 }

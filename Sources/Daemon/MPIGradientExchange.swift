@@ -15,6 +15,8 @@ final class MPIGradientExchange: GradientExchange {
   /// One rank of each machine, on those; or every rank.
   private let leaders: Communicator?
   private let machines: Int
+  /// Ranks that send.
+  private let senders: Int
   private var begun: [Range<Int>] = []
   private var travelling: [Journey] = []
 
@@ -48,34 +50,34 @@ final class MPIGradientExchange: GradientExchange {
     try numbers.withUnsafeMutableBufferPointer { try all.sum($0) }
     machines = Int(numbers[0])
     shared = numbers[1] == 0 ? nil : try Self.share(machine, all, count: count)
+    leaders = try all.split(color: shared == nil || isLeader ? 0 : nil)
+    senders = shared == nil ? all.count : machines
+    // Last, since it may fail on one rank alone, where the others wait for no one any more.
     if let shared {
       buffer = FloatBuffer(shared.parts[machine.rank], count: count, of: shared)
-      leaders = try all.split(color: isLeader ? 0 : nil)
     } else {
       buffer = try FloatBuffer(count)
-      leaders = try all.split(color: 0)
     }
   }
 
   deinit {
     // After an error, what is on its way is so for as long as the process is.
     for journey in travelling { _ = Unmanaged.passRetained(journey) }
+    if !travelling.isEmpty { _ = Unmanaged.passRetained(buffer) }
   }
 
   /// Nil where some machine has too little memory to share: then all is sent.
   private static func share(
     _ machine: borrowing Communicator, _ all: borrowing Communicator, count: Int
   ) throws -> SharedMemory? {
-    let memory = try? SharedMemory(machine, count: count)
-    var missing = [Int64(memory == nil ? 1 : 0)]
+    // Looked at before, since Open MPI, where there is too little, lets the ranks wait for each other.
+    var missing = [Int64(SharedMemory.hasRoom(for: count, ranks: machine.count) ? 0 : 1)]
     try missing.withUnsafeMutableBufferPointer { try all.sum($0) }
-    if missing[0] == 0 { return memory }
-    try memory?.free()
-    return nil
+    return missing[0] == 0 ? try SharedMemory(machine, count: count) : nil
   }
 
   func begin(_ ranges: [Range<Int>]) throws {
-    if shared == nil { try send(ranges) } else { begun += ranges }
+    if shared != nil { begun += ranges } else if senders > 1 { try send(ranges) }
   }
 
   func progress() throws {
@@ -157,7 +159,6 @@ final class MPIGradientExchange: GradientExchange {
   // MARK: - Between machines
 
   private func send(_ ranges: [Range<Int>]) throws {
-    guard machines > 1 || shared == nil else { return }
     switch precision {
     case .single:
       for range in ranges where range.count > Self.shortest {
@@ -181,7 +182,9 @@ final class MPIGradientExchange: GradientExchange {
     _ ranges: [Range<Int>], as type: Number.Type, pack: (Float) -> Number, unpack: @escaping (Number) -> Float
   ) throws {
     let count = ranges.reduce(0) { $0 + $1.count }
-    let packed = UnsafeMutableBufferPointer<Number>.allocate(capacity: count)
+    // Open MPI 4.1.1 sums fewer numbers than there are ranks wrongly.
+    let packed = UnsafeMutableBufferPointer<Number>.allocate(capacity: max(count, senders))
+    packed.initialize(repeating: pack(0))
     var place = 0
     for range in ranges {
       for index in range {

@@ -51,14 +51,18 @@ public final class MPIRankGroup: RankGroup {
   public func makeExchange(
     count: Int, precision: TrainingConfiguration.ExchangePrecision
   ) throws -> any GradientExchange {
-    // Of runs before this one. All ranks come by here together, so all give back what they share.
-    for lent in lent where lent.exchange == nil { try lent.memory.free() }
-    lent.removeAll { $0.exchange == nil }
+    try giveBack()
     let exchange = try MPIGradientExchange(
       communicator, count: count, precision: precision, sharesMemory: sharesMemory
     ) { [unowned self] in waitedSeconds += $0 }
     if let memory = exchange.shared { lent.append(Lent(memory: memory, exchange: exchange)) }
     return exchange
+  }
+
+  /// Gives back the memory that exchanges which are gone had shared. All ranks take part.
+  public func giveBack() throws {
+    for lent in lent where lent.exchange == nil { try lent.memory.free() }
+    lent.removeAll { $0.exchange == nil }
   }
 
   public func split(evaluators: Int) throws -> RankSplit {

@@ -96,6 +96,7 @@ public final class QueueDaemon {
   private func train(_ yaml: String, _ id: Int?) throws {
     let outcome: JobQueue.Outcome
     do {
+      try group.giveBack()
       let configuration = try ConfigurationReader.read(yaml: yaml)
       let reporter: any Reporter = head.map { ReporterPair(makeReporter(configuration), $0.desk) } ?? SilentReporter()
       let run = Run(configuration, group: group, reporter: reporter, resume: .auto, control: head?.desk)

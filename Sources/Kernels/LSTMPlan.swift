@@ -32,7 +32,7 @@ final class LSTMPlan {
   private var weightInput: MatrixView?
 
   /// Whether it is the faster one here: with AVX-512 oneDNN has kernels of its own for packed products.
-  static var isFaster: Bool { OneDNN.instructionSet.hasPrefix("avx512") }
+  static var isFaster: Bool { OneDNN.instructionSet.contains("512") }
 
   /// Throws `KernelError`.
   init(steps: Int, lanes: Int, inputSize: Int, hiddenSize: Int) throws {

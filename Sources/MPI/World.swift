@@ -7,7 +7,8 @@ public enum World {
   /// a process, on the main thread: MPI's calls stay on this thread (`MPI_THREAD_FUNNELED`).
   public static func run<Value>(_ body: () throws -> Value) throws -> Value {
     // Open MPI 4 sums in place by a tree, over which all bytes travel up and down again; this is Rabenseifner's way, which
-    // takes half the time between two machines and a quarter between eight. Whoever has set it otherwise keeps that.
+    // takes half the time between two machines and a quarter between eight. Whoever has set the variable keeps
+    // what it says.
     setenv("OMPI_MCA_coll_libnbc_iallreduce_algorithm", "3", 0)
     var provided: Int32 = 0
     try checked("MPI_Init_thread", MPI_Init_thread(nil, nil, lockstep_mpi_thread_funneled(), &provided))

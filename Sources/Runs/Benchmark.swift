@@ -1,3 +1,4 @@
+import Corpus
 import Foundation
 import Glibc
 import Kernels
@@ -70,18 +71,20 @@ public struct Benchmark {
     var configuration = subject.configuration
     configuration.training.checksumSteps = 0
     configuration.training.maximumSteps = 0
-    configuration.training.epochs = .max
+    configuration.training.epochs = 1  // of more steps than will be made
     let training = configuration.training
     if training.threads > 0 { try group.together { try OneDNN.setThreads(training.threads) } }
     report("\(subject.name): matrix products")
     let peak = try peakRate()
     report("\(subject.name): training")
-    let most = 1 << 22
+    try checkMemory(configuration, subject.vocabularySize)
+    let perStep = training.batchSize * training.sequenceLength * training.accumulation
+    let most = min(1 << 22, (1 << 60) / perStep)
     let trainer = try group.together {
       try Trainer(
         configuration, vocabularySize: subject.vocabularySize,
         source: RandomTokens(
-          count: training.batchSize * training.sequenceLength * training.accumulation * most + 1,
+          count: perStep * most + 1,
           vocabularySize: subject.vocabularySize, seed: configuration.seed), group: group)
     }
     try trainer.begin()
@@ -99,7 +102,7 @@ public struct Benchmark {
     let step = times.sorted()[count / 2]
 
     let alone = try (0..<5).map { _ in try trainer.exchangeSeconds() }.sorted()[2]
-    let tokens = Double(training.batchSize * training.sequenceLength * training.accumulation)
+    let tokens = Double(perStep)
     let gflops = Self.operationsPerToken(configuration.model, subject.vocabularySize) * tokens / step * 1e-9
     return Result(
       name: subject.name, cell: configuration.model.cell.rawValue, layers: configuration.model.hiddenSizes.count,
@@ -112,6 +115,16 @@ public struct Benchmark {
       exchange: Result.Exchange(
         bytesPerStep: trainer.exchangedBytes, seconds: alone,
         hiddenSeconds: max(0, alone - breakdown[StepTimes.Part.exchange.rawValue])))
+  }
+
+  /// Throws `TrainingError` for a shape that does not fit, on all ranks.
+  private func checkMemory(_ configuration: RunConfiguration, _ vocabularySize: Int) throws {
+    let hosts = try group.gather(Array(group.host.utf8))
+    try group.together {
+      let lanes = evenStretch(0, of: group.count, in: configuration.training.batchSize).count
+      let needed = MemoryEstimate(configuration, vocabularySize: vocabularySize, lanes: lanes, isFirst: false)
+      try MachineMemory.check(needed.bytes, ranksHere: hosts.count { $0 == hosts[group.rank] })
+    }
   }
 
   private func seconds(_ trainer: Trainer<RandomTokens>) throws -> Double {

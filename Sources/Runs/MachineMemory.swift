@@ -1,8 +1,22 @@
 import Foundation
 import Glibc
+import Training
 
 /// Memory this machine can still give, and this process may take.
 enum MachineMemory {
+  /// Throws `TrainingError.tooLittleMemory` where some ranks that need so many bytes each do not fit.
+  static func check(_ needed: Int, ranksHere: Int) throws {
+    let available = available()
+    let (together, overflow) = needed.multipliedReportingOverflow(by: ranksHere)
+    if overflow || together > available {
+      throw TrainingError.tooLittleMemory(
+        needed: overflow ? .max : together, available: available, ranks: ranksHere)
+    }
+    if needed > ownLimit() {
+      throw TrainingError.tooLittleMemory(needed: needed, available: ownLimit(), ranks: 1)
+    }
+  }
+
   /// Bytes available to all processes here: what the kernel reports, or less under a control group's limit.
   static func available() -> Int {
     ([fromKernel()] + controlGroups()).compactMap { $0 }.min() ?? .max

@@ -73,16 +73,7 @@ extension Run {
   }
 
   private func checkMemory(vocabularySize: Int, ranksHere: Int) throws {
-    let needed = memoryEstimate(vocabularySize: vocabularySize).bytes
-    let available = MachineMemory.available()
-    let (together, overflow) = needed.multipliedReportingOverflow(by: ranksHere)
-    if overflow || together > available {
-      throw TrainingError.tooLittleMemory(
-        needed: overflow ? .max : together, available: available, ranks: ranksHere)
-    }
-    if needed > MachineMemory.ownLimit() {
-      throw TrainingError.tooLittleMemory(needed: needed, available: MachineMemory.ownLimit(), ranks: 1)
-    }
+    try MachineMemory.check(memoryEstimate(vocabularySize: vocabularySize).bytes, ranksHere: ranksHere)
   }
 
   func memoryEstimate(vocabularySize: Int) -> MemoryEstimate {

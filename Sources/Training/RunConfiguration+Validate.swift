@@ -9,6 +9,7 @@ extension RunConfiguration {
     "model.cell": Cell.allCases.map(\.rawValue),
     "model.initialization.kind": Initialization.Kind.allCases.map(\.rawValue),
     "training.gradient": TrainingConfiguration.GradientScale.allCases.map(\.rawValue),
+    "training.exchange": TrainingConfiguration.ExchangePrecision.allCases.map(\.rawValue),
     "optimizer.kind": OptimizerConfiguration.Kind.allCases.map(\.rawValue),
     "schedule.kind": ScheduleConfiguration.Kind.allCases.map(\.rawValue),
   ]

@@ -53,7 +53,8 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var patience = 0
   /// Floats exchanged in one piece.
   public var bucketSize = 1 << 20
-  /// Exchanges the gradient of upper layers while lower ones still go backward, where ranks are on several machines.
+  /// Exchanges the gradient of upper layers while lower ones still go backward, where every rank has a machine of its own
+  /// and the output layer weights of its own.
   public var overlap = true
   /// Exchanges of a large embedding's gradient only the rows of tokens that were read.
   public var touchedRows = true

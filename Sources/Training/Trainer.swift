@@ -54,9 +54,10 @@ public final class Trainer<Source: TokenSource> {
     }
     self.layout = layout
     let parameterLayout = ParameterLayout(configuration.model, vocabularySize: vocabularySize)
+    // First of what may fail on one rank alone: all take part in it.
+    exchange = try group.makeExchange(count: parameterLayout.bufferCount, precision: training.exchange)
     let parameters = try Parameters(parameterLayout)
     self.parameters = parameters
-    exchange = try group.makeExchange(count: parameterLayout.bufferCount, precision: training.exchange)
     gradients = Gradients(parameterLayout, in: exchange.buffer)
     departure = Departure(exchange, bucketSize: training.bucketSize, overlaps: training.overlap)
     touched = TouchedRows(
@@ -217,14 +218,16 @@ public final class Trainer<Source: TokenSource> {
     }
   }
 
-  /// Bytes of gradient that this rank brought to the exchange of the last step.
+  /// Bytes of gradient that this rank brought to the exchange of the last step; none in reproducible mode, which has
+  /// another.
   public var exchangedBytes: Int {
     let floats = touched.dense.count + touched.rows.reduce(0) { $0 + $1.count }
-    return group.count > 1 ? floats * MemoryLayout<Float>.stride : 0
+    return group.count > 1 && tree == nil ? floats * MemoryLayout<Float>.stride : 0
   }
 
-  /// Seconds of an exchange by itself, from when all ranks are there: to measure it.
+  /// Seconds of an exchange by itself, from when all ranks are there, to measure it; 0 in reproducible mode.
   public func exchangeSeconds() throws -> Double {
+    guard tree == nil else { return 0 }
     let clock = ContinuousClock()
     _ = try group.sum([])
     let begin = clock.now

@@ -10,7 +10,8 @@ import Testing
     let outcome = try Programs.lockstepd(
       ranks: 2,
       [
-        "benchmark", configuration, "--shape", "2x16,500,3,4", "--steps", "6", "--vocabulary", "40", "--format", "json",
+        "benchmark", configuration, "--set", "schedule.kind=cosine", "--set", "schedule.warmupSteps=2", "--shape",
+        "2x16,500,3,4", "--steps", "6", "--vocabulary", "40", "--format", "json",
       ],
       in: folder.path)
     try #require(outcome.status == 0, "\(outcome.error)")
@@ -44,6 +45,7 @@ import Testing
   @Test(arguments: [
     ([], "nothing to measure"), (["--shape", "2x16,500,3"], "2x16,500,3"), (["--shape", "0x16,500,3,4"], "0x16"),
     (["--shape", "1x8,20,2,3", "--steps=-1"], "expected 0 to 1000000"),
+    (["--shape", "1x1,2,1000000,1000000"], "memory"),
     (["--shape", "1x8,20,2,3", "--set", "training.batchSize=1"], "training.batchSize is 1 for 2 ranks"),
     (["nowhere.yaml"], "nowhere.yaml"),
   ])
