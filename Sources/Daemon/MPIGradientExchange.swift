@@ -43,7 +43,7 @@ final class MPIGradientExchange: GradientExchange {
     self.precision = precision
     machine = try all.ofThisMachine()
     let isLeader = machine.rank == 0
-    // On every rank: the machines, and the most ranks of one.
+    // How many machines there are, and how many ranks share theirs.
     var numbers = [Int64](repeating: 0, count: 2)
     numbers[0] = isLeader ? 1 : 0
     numbers[1] = sharesMemory && machine.count > 1 ? 1 : 0

@@ -1,7 +1,7 @@
 import COneDNN
 
 /// An LSTM layer over a window, for learning, put together from matrix products. oneDNN's own layer multiplies by weights
-/// that it has packed less well, and for large layers takes a quarter more time.
+/// that it has packed less well, and takes 2 to 15 % more time.
 ///
 /// Gates of a step stand side by side, [lanes, 4 x hidden], in the order input, forget, cell, output. Going back, their
 /// gradients take their place. The weights' gradients are then two products over all steps at once.

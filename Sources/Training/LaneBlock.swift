@@ -22,8 +22,8 @@ final class LaneBlock<Source: TokenSource> {
   }
 
   /// Learns from window `index` of the epoch. `losses` are those of all lanes of the global batch; this block's are
-  /// added to. Dropout has the masks of window `number` of the run. `fresh` and
-  /// `observer` as in `LanguageModel.learn`.
+  /// added to. Dropout has the masks of window `number` of the run. `fresh` and `observer` are as in
+  /// `LanguageModel.learn`.
   func learn(
     window index: Int, number: Int, seed: UInt64, losses: UnsafeMutableBufferPointer<Double>, gradients: Gradients,
     fresh: Bool = false, observer: (any LearningObserver)? = nil
