@@ -36,6 +36,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.29.0"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.30.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
@@ -104,9 +105,16 @@ let package = Package(
         .product(name: "NIOHTTP1", package: "swift-nio"),
       ], swiftSettings: library),
     .target(
+      name: "Heartbeats",
+      dependencies: [
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOExtras", package: "swift-nio-extras"),
+      ], swiftSettings: library),
+    .target(
       name: "Daemon",
       dependencies: [
-        "ControlServer", "ControlAPI", "Runs", "Checkpoints", "Training", "Model", "Kernels", "Files", "MPI",
+        "ControlServer", "ControlAPI", "Heartbeats", "Runs", "Checkpoints", "Training", "Model", "Kernels", "Files",
+        "MPI", .product(name: "NIOPosix", package: "swift-nio"),
       ], swiftSettings: library),
 
     // The two programs.
@@ -160,6 +168,8 @@ let package = Package(
         "ControlClient", "ControlAPI", "Files", "TestSupport", .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
       ]),
+    .testTarget(
+      name: "HeartbeatsTests", dependencies: ["Heartbeats", .product(name: "NIOPosix", package: "swift-nio")]),
     .testTarget(name: "DaemonTests", dependencies: ["Daemon", "ControlAPI", "Files", "TestSupport"]),
     .testTarget(
       name: "ProgramTests", dependencies: ["Checkpoints", "HDF5Files", "ControlAPI", "Files", "TestSupport"]),

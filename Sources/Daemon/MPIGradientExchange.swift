@@ -50,7 +50,8 @@ final class MPIGradientExchange: GradientExchange {
     try numbers.withUnsafeMutableBufferPointer { try all.sum($0) }
     machines = Int(numbers[0])
     shared = numbers[1] == 0 ? nil : try Self.share(machine, all, count: count)
-    leaders = try all.split(color: shared == nil || isLeader ? 0 : nil)
+    leaders = try all.split(
+      color: shared == nil || isLeader ? 0 : nil, name: "one rank of each machine")
     senders = shared == nil ? all.count : machines
     // Last, since it may fail on one rank alone, where the others wait for no one any more.
     if let shared {

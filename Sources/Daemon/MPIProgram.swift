@@ -1,28 +1,36 @@
 import Glibc
+import Heartbeats
 import MPI
 import Runs
 
-/// A program all of whose ranks run the same body, and end together when it fails.
+/// A program all of whose ranks run the same body, watch over each other, and end together when it fails.
 public enum MPIProgram {
   /// Starts MPI, runs `body` on every rank and returns its exit status, or 1 after an error. An error is printed once if every
   /// rank comes to an end; a rank whose peers are elsewhere says what it met and ends them all.
   public static func run(_ name: String, _ body: (MPIRankGroup) throws -> Int32) -> Int32 {
+    let watchdog = Watchdog()
     do {
       return try World.run {
-        let group = try MPIRankGroup()
+        let group = try MPIRankGroup(watchdog)
         do {
-          return try body(group)
+          try watchdog.watch(group)
+          let status = try body(group)
+          watchdog.end(Farewell(status: status))
+          return status
         } catch {
           if group.allArrive(within: .seconds(2)) {
             if group.isFirst { Console.error("\(name): error: \(error)\n") }
+            watchdog.end(Farewell(status: 1, message: "\(error)"))
             return 1
           }
           Console.error("\(name): error on rank \(group.rank) (\(group.host)): \(error)\n")
+          watchdog.end(Farewell(status: 1, message: "rank \(group.rank) on \(group.host): \(error)"))
           World.abort(status: 1)
         }
       }
     } catch {
       Console.error("\(name): error: cannot start MPI: \(error)\n")
+      watchdog.end(Farewell(status: 1, message: "cannot start MPI: \(error)"))
       return 1
     }
   }

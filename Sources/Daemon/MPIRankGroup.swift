@@ -10,6 +10,7 @@ public final class MPIRankGroup: RankGroup {
   /// Memory that ranks of this machine share, for as long as its exchange is in use.
   private var lent: [Lent] = []
   private let sharesMemory: Bool
+  private let watchdog: Watchdog?
   /// Whether ranks have been seen to be elsewhere: then nothing can be done together any more.
   private var isBroken = false
   public let host: String
@@ -28,15 +29,22 @@ public final class MPIRankGroup: RankGroup {
 
   /// All ranks of the job. Those of one machine exchange gradients by messages, as between machines, unless it
   /// `sharesMemory`. Throws `MPIError`.
-  public init(sharesMemory: Bool = true) throws {
+  public convenience init(sharesMemory: Bool = true) throws { try self.init(nil, sharesMemory: sharesMemory) }
+
+  /// Watched over by `watchdog`.
+  init(_ watchdog: Watchdog?, sharesMemory: Bool = true) throws {
+    self.watchdog = watchdog
     self.sharesMemory = sharesMemory
-    communicator = try World.communicator()
-    farewell = try World.communicator()
+    communicator = try World.communicator("all ranks")
+    farewell = try World.communicator("all ranks after an error")
     host = World.host
   }
 
   /// Some of the ranks of a job.
-  private init(_ part: consuming Communicator, farewell: consuming Communicator, sharesMemory: Bool) {
+  private init(
+    _ part: consuming Communicator, farewell: consuming Communicator, sharesMemory: Bool, _ watchdog: Watchdog?
+  ) {
+    self.watchdog = watchdog
     self.sharesMemory = sharesMemory
     communicator = part
     self.farewell = farewell
@@ -69,11 +77,13 @@ public final class MPIRankGroup: RankGroup {
     precondition((0..<count).contains(evaluators), "\(evaluators) evaluators of \(count) ranks")
     if evaluators == 0 { return RankSplit(role: .training(self, nil)) }
     let evaluates = rank >= count - evaluators
-    guard let part = try communicator.split(color: evaluates ? 1 : 0),
-      let farewell = try communicator.split(color: evaluates ? 1 : 0)
+    let name: StaticString = evaluates ? "the ranks that evaluate" : "the ranks that train"
+    guard let part = try communicator.split(color: evaluates ? 1 : 0, name: name),
+      let farewell = try communicator.split(color: evaluates ? 1 : 0, name: name)
     else { preconditionFailure("every rank has a colour") }
-    let group = MPIRankGroup(part, farewell: farewell, sharesMemory: sharesMemory)
-    let link = try communicator.split(color: evaluates || rank == 0 ? 0 : nil)
+    let group = MPIRankGroup(part, farewell: farewell, sharesMemory: sharesMemory, watchdog)
+    let link = try communicator.split(
+      color: evaluates || rank == 0 ? 0 : nil, name: "the first rank and its evaluators")
     switch consume link {
     case .some(let link):
       let made = MPIEvaluatorLink(link)
@@ -81,6 +91,12 @@ public final class MPIRankGroup: RankGroup {
     case .none: return RankSplit(role: .training(group, nil))
     }
   }
+
+  public func does(_ activity: String, step: Int, isResting: Bool) {
+    watchdog?.vitals.does(activity, step: step, isResting: isResting)
+  }
+
+  public func limitStalls(to seconds: Double) { watchdog?.limit(to: seconds) }
 
   public var rank: Int { communicator.rank }
   public var count: Int { communicator.count }
@@ -115,7 +131,7 @@ public final class MPIRankGroup: RankGroup {
   // A rank that waits inside an MPI call burns its core.
   public func waitForAll() throws {
     let barrier = Box(try communicator.startBarrier())
-    while !(try barrier.request.isDone()) { usleep(Self.pollMicroseconds) }
+    try barrier.request.waitAsleep(poll: Self.pollMicroseconds)
   }
 
   public func allArrive(within time: Duration) -> Bool {

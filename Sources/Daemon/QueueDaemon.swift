@@ -52,6 +52,7 @@ public final class QueueDaemon {
     defer { head?.server.stop() }
     let threads = OneDNN.threads
     while true {
+      group.does("waiting for a job", step: 0, isResting: true)
       let job = try group.onFirst { try head.flatMap(nextJob) } ?? nil
       let yaml = try group.share(Array((job?.configuration ?? "").utf8))
       if yaml.isEmpty { break }

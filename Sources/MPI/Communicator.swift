@@ -1,4 +1,5 @@
 import CMPI
+import Glibc
 
 /// A number type that MPI can send. Each type says its own, so that no other can be passed for it.
 public protocol MPINumber {
@@ -69,23 +70,23 @@ extension UInt8: MPINumber {
 /// An operation under way. Wait for it: one that is dropped unfinished is a bug, and traps.
 public struct Request: ~Copyable {
   private var raw: MPI_Request
-  private let call: String
+  private let call: StaticCall
 
-  fileprivate init(_ call: String, _ start: (UnsafeMutablePointer<MPI_Request?>) -> Int32) throws {
+  fileprivate init(_ call: StaticCall, _ start: (UnsafeMutablePointer<MPI_Request?>) throws -> Int32) throws {
     var request: MPI_Request? = lockstep_mpi_request_null()
-    try checked(call, start(&request))
-    guard let request else { throw MPIError(call: call, code: -1, message: "it gave no request") }
+    try checked("\(call.name)", start(&request))
+    guard let request else { throw MPIError(call: "\(call.name)", code: -1, message: "it gave no request") }
     raw = request
     self.call = call
   }
 
-  deinit { precondition(raw == lockstep_mpi_request_null(), "\(call) was started and never waited for") }
+  deinit { precondition(raw == lockstep_mpi_request_null(), "\(call.name) was started and never waited for") }
 
   /// Whether it is done; moves it along (`MPI_Test`).
   public mutating func isDone() throws -> Bool {
     var done: Int32 = 0
     var request: MPI_Request? = raw
-    try checked("MPI_Test of \(call)", MPI_Test(&request, &done, lockstep_mpi_status_ignore()))
+    try checked("MPI_Test of \(call.name)", MPI_Test(&request, &done, lockstep_mpi_status_ignore()))
     raw = request ?? lockstep_mpi_request_null()
     return done != 0
   }
@@ -93,8 +94,15 @@ public struct Request: ~Copyable {
   /// `MPI_Wait`.
   public mutating func wait() throws {
     var request: MPI_Request? = raw
-    try checked("MPI_Wait of \(call)", MPI_Wait(&request, lockstep_mpi_status_ignore()))
+    try call.make { MPI_Wait(&request, lockstep_mpi_status_ignore()) }
     raw = request ?? lockstep_mpi_request_null()
+  }
+
+  /// Waits asleep, looking again after so many microseconds: a rank that waits inside MPI burns its core.
+  public mutating func waitAsleep(poll: UInt32) throws {
+    CallLog.begin(call)
+    defer { CallLog.end() }
+    while !(try isDone()) { usleep(poll) }
   }
 }
 
@@ -103,14 +111,17 @@ public struct Communicator: ~Copyable {
   let raw: MPI_Comm
   public let rank: Int
   public let count: Int
+  private let calls: CallCounter
 
-  init(taking raw: MPI_Comm?) throws {
+  /// `name` says which ranks these are, for people.
+  init(taking raw: MPI_Comm?, name: StaticString) throws {
     guard let raw else { throw MPIError(call: "MPI_Comm_dup", code: -1, message: "it gave no communicator") }
     var rank: Int32 = 0
     var count: Int32 = 0
     try checked("MPI_Comm_rank", MPI_Comm_rank(raw, &rank))
     try checked("MPI_Comm_size", MPI_Comm_size(raw, &count))
     self.raw = raw
+    calls = CallCounter(name)
     self.rank = Int(rank)
     self.count = Int(count)
   }
@@ -122,21 +133,20 @@ public struct Communicator: ~Copyable {
 
   /// Sums element by element over all ranks, in place (`MPI_Allreduce`).
   public func sum<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>) throws {
-    try checked(
-      "MPI_Allreduce",
+    try calls.next("MPI_Allreduce").make {
       MPI_Allreduce(
         lockstep_mpi_in_place(), values.baseAddress, try Self.count(values.count), Number.datatype.raw,
-        try Number.sum.raw, raw))
+        try Number.sum.raw, raw)
+    }
   }
 
   /// Starts such a sum (`MPI_Iallreduce`). The values are not to be touched until it is done; it moves only
   /// while some MPI call is made.
   public func startSum<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>) throws -> Request {
-    let count = try Self.count(values.count)
-    let sum = try Number.sum
-    return try Request("MPI_Iallreduce") {
+    try Request(calls.next("MPI_Iallreduce")) {
       MPI_Iallreduce(
-        lockstep_mpi_in_place(), values.baseAddress, count, Number.datatype.raw, sum.raw, raw, $0)
+        lockstep_mpi_in_place(), values.baseAddress, try Self.count(values.count), Number.datatype.raw,
+        try Number.sum.raw, raw, $0)
     }
   }
 
@@ -149,10 +159,9 @@ public struct Communicator: ~Copyable {
     let total = try Self.count(sizes.reduce(0) { $0 + Int($1) })
     let offsets = counts.indices.map { counts[..<$0].reduce(0, +) }
     var all = [UInt8](repeating: 0, count: Int(total))
-    try checked(
-      "MPI_Allgatherv",
-      MPI_Allgatherv(
-        bytes, counts[rank], UInt8.datatype.raw, &all, counts, offsets, UInt8.datatype.raw, raw))
+    try calls.next("MPI_Allgatherv").make {
+      MPI_Allgatherv(bytes, counts[rank], UInt8.datatype.raw, &all, counts, offsets, UInt8.datatype.raw, raw)
+    }
     return counts.indices.map { Array(all[Int(offsets[$0])..<Int(offsets[$0] + counts[$0])]) }
   }
 
@@ -161,16 +170,16 @@ public struct Communicator: ~Copyable {
     let piece = 1 << 30
     for start in stride(from: 0, to: bytes.count, by: piece) {
       let part = UnsafeMutableRawBufferPointer(rebasing: bytes[start..<min(start + piece, bytes.count)])
-      try checked(
-        "MPI_Bcast", MPI_Bcast(part.baseAddress, Int32(part.count), UInt8.datatype.raw, 0, raw))
+      try calls.next("MPI_Bcast").make {
+        MPI_Bcast(part.baseAddress, Int32(part.count), UInt8.datatype.raw, 0, raw)
+      }
     }
   }
 
   /// Starts handing rank 0's values to all (`MPI_Ibcast`). They are not to be touched until it is done.
   public func startBroadcast<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>) throws -> Request {
-    let count = try Self.count(values.count)
-    return try Request("MPI_Ibcast") {
-      MPI_Ibcast(values.baseAddress, count, Number.datatype.raw, 0, raw, $0)
+    try Request(calls.next("MPI_Ibcast")) {
+      MPI_Ibcast(values.baseAddress, try Self.count(values.count), Number.datatype.raw, 0, raw, $0)
     }
   }
 
@@ -178,52 +187,53 @@ public struct Communicator: ~Copyable {
   public func startReceive<Number: MPINumber>(
     _ values: UnsafeMutableBufferPointer<Number>, from rank: Int
   ) throws -> Request {
-    let count = try Self.count(values.count)
-    return try Request("MPI_Irecv") {
-      MPI_Irecv(values.baseAddress, count, Number.datatype.raw, Int32(rank), 0, raw, $0)
+    try Request(calls.nextOfTwo("MPI_Irecv")) {
+      MPI_Irecv(
+        values.baseAddress, try Self.count(values.count), Number.datatype.raw, Int32(rank), 0, raw, $0)
     }
   }
 
-  /// The ranks that name the same colour, in their order here (`MPI_Comm_split`); nil for those that name none.
-  public func split(color: Int?) throws -> Communicator? {
+  /// The ranks that name the same colour, in their order here (`MPI_Comm_split`); nil for those that name none. `name` says
+  /// which they are, for people.
+  public func split(color: Int?, name: StaticString) throws -> Communicator? {
     var part = lockstep_mpi_comm_null()
-    try checked(
-      "MPI_Comm_split",
-      MPI_Comm_split(raw, color.map(Int32.init) ?? lockstep_mpi_undefined(), Int32(rank), &part))
+    try calls.next("MPI_Comm_split").make {
+      MPI_Comm_split(raw, color.map(Int32.init) ?? lockstep_mpi_undefined(), Int32(rank), &part)
+    }
     if part == lockstep_mpi_comm_null() { return nil }
-    let made = try Communicator(taking: part)
+    let made = try Communicator(taking: part, name: name)
     return made
   }
 
   /// The ranks that can share memory with this one, those of its machine (`MPI_Comm_split_type`).
   public func ofThisMachine() throws -> Communicator {
     var part = lockstep_mpi_comm_null()
-    try checked("MPI_Comm_split_type", lockstep_mpi_split_shared(raw, Int32(rank), &part))
-    return try Communicator(taking: part)
+    try calls.next("MPI_Comm_split_type").make { lockstep_mpi_split_shared(raw, Int32(rank), &part) }
+    return try Communicator(taking: part, name: "the ranks of a machine")
   }
 
   /// Waits for all (`MPI_Barrier`).
-  public func barrier() throws { try checked("MPI_Barrier", MPI_Barrier(raw)) }
+  public func barrier() throws { try calls.next("MPI_Barrier").make { MPI_Barrier(raw) } }
 
   /// Sends to another rank (`MPI_Send`), which calls `receive` with as many numbers.
   public func send<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>, to rank: Int) throws {
-    try checked(
-      "MPI_Send",
-      MPI_Send(values.baseAddress, try Self.count(values.count), Number.datatype.raw, Int32(rank), 0, raw))
+    try calls.nextOfTwo("MPI_Send").make {
+      MPI_Send(values.baseAddress, try Self.count(values.count), Number.datatype.raw, Int32(rank), 0, raw)
+    }
   }
 
   /// Receives from another rank (`MPI_Recv`).
   public func receive<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>, from rank: Int) throws {
-    try checked(
-      "MPI_Recv",
+    try calls.nextOfTwo("MPI_Recv").make {
       MPI_Recv(
         values.baseAddress, try Self.count(values.count), Number.datatype.raw, Int32(rank), 0, raw,
-        lockstep_mpi_status_ignore()))
+        lockstep_mpi_status_ignore())
+    }
   }
 
   /// Starts a barrier (`MPI_Ibarrier`), to be polled by a rank that wants to sleep while it waits.
   public func startBarrier() throws -> Request {
-    try Request("MPI_Ibarrier") { MPI_Ibarrier(raw, $0) }
+    try Request(calls.next("MPI_Ibarrier")) { MPI_Ibarrier(raw, $0) }
   }
 
   private static func count(_ value: Int) throws -> Int32 {

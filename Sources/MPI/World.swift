@@ -11,8 +11,11 @@ public enum World {
     // what it says.
     setenv("OMPI_MCA_coll_libnbc_iallreduce_algorithm", "3", 0)
     var provided: Int32 = 0
-    try checked("MPI_Init_thread", MPI_Init_thread(nil, nil, lockstep_mpi_thread_funneled(), &provided))
-    defer { MPI_Finalize() }
+    let calls = CallCounter("all ranks of the job")
+    try calls.next("MPI_Init_thread").make {
+      MPI_Init_thread(nil, nil, lockstep_mpi_thread_funneled(), &provided)
+    }
+    defer { try? calls.next("MPI_Finalize").make { MPI_Finalize() } }
     guard provided >= lockstep_mpi_thread_funneled() else {
       throw MPIError(
         call: "MPI_Init_thread", code: provided,
@@ -26,11 +29,12 @@ public enum World {
     return try body()
   }
 
-  /// All ranks, in a communicator of its own, so that nobody else's messages can mix with ours.
-  public static func communicator() throws -> Communicator {
+  /// All ranks, in a communicator of its own, so that nobody else's messages can mix with ours. `name` says for people which
+  /// they are.
+  public static func communicator(_ name: StaticString) throws -> Communicator {
     var raw = lockstep_mpi_comm_null()
     try checked("MPI_Comm_dup", MPI_Comm_dup(lockstep_mpi_comm_world(), &raw))
-    return try Communicator(taking: raw)
+    return try Communicator(taking: raw, name: name)
   }
 
   /// Name of this machine (`MPI_Get_processor_name`).

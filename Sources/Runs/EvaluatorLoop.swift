@@ -38,8 +38,10 @@ final class EvaluatorLoop {
         try tell(write([], abandoned: []))
         continue
       }
+      group.does("waiting for a task", step: 0, isResting: true)
       let task = try JSONDecoder().decode(
         EvaluatorTask.self, from: Data(link.take(parameters.buffer.values)))
+      group.does(RunActivity.evaluating.rawValue, step: 0, isResting: false)
       switch task {
       case .evaluate(let task): try answer { try .result(evaluate(task)) }
       case .sample(let step): try answer { .result(.samples(try writer.write(step: step))) }

@@ -42,6 +42,9 @@ public final class Interruption: Sendable {
     deadline = limit.map { ContinuousClock.now + .seconds($0) }
   }
 
+  /// As if that signal had come.
+  public static func request(_ signal: Int32) { signalled.store(signal, ordering: .relaxed) }
+
   /// The signal that has come; nil if none has.
   public static var requested: String? {
     switch signalled.load(ordering: .relaxed) {

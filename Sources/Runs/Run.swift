@@ -47,6 +47,8 @@ public final class Run {
   public func start() throws -> RunOutcome {
     let interruption = Interruption(timeLimit: configuration.training.timeLimit, watchesClock: group.isFirst)
     control?.runDoes(.preparing)
+    group.does(RunActivity.preparing.rawValue, step: 0, isResting: false)
+    group.limitStalls(to: configuration.training.stallTimeout)
     reporter.report(.configuration(try ConfigurationReader.yaml(of: configuration)))
     let corpus = try openCorpus()
     let hosts = try group.gather(Array(group.host.utf8)).map { String(decoding: $0, as: UTF8.self) }

@@ -106,6 +106,7 @@ final class RunLoop {
         return coordinator.next(at: try moment())
       }
       control?.runDoes(directive.activity)
+      group.does(directive.activity.rawValue, step: trainer.progress.step, isResting: directive == .pause)
       switch directive {
       case .train: try step()
       case .finishEpoch(let evaluates): try finishEpoch(evaluates: evaluates)

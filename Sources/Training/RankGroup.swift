@@ -42,11 +42,19 @@ public protocol RankGroup: AnyObject {
   /// After an error: whether the other ranks come to this same call in time. If not, they are elsewhere, and a rank that
   /// did not see them has only one thing left to do, to end them.
   func allArrive(within time: Duration) -> Bool
+  /// Tells whoever watches over the ranks what this one does, and whether it waits for people, which may last for ever.
+  func does(_ activity: String, step: Int, isResting: Bool)
+  /// For how long a rank may stand still, in seconds; 0: for ever.
+  func limitStalls(to seconds: Double)
   /// Sets the last ranks aside to evaluate; at least one must be left to train. All ranks take part.
   func split(evaluators: Int) throws -> RankSplit
 }
 
 extension RankGroup {
+  // Nobody watches, unless the transport does.
+  public func does(_ activity: String, step: Int, isResting: Bool) {}
+  public func limitStalls(to seconds: Double) {}
+
   public var isFirst: Bool { rank == 0 }
 
   /// The lanes, of `total`, that this rank owns: contiguous blocks, sizes differing by one at most.

@@ -82,6 +82,10 @@ extension RunConfiguration {
       "0 or 1 with training.reproducible")
     try atLeast("training.checksumSteps", training.checksumSteps, 0)
     try atLeast("training.timeLimit", training.timeLimit, 0)
+    try check(
+      "training.stallTimeout", training.stallTimeout,
+      training.stallTimeout == 0 || (3...1e6).contains(training.stallTimeout),
+      "0 (ranks may stand still for ever) or 3 seconds and more, a million at most")
     try atLeast("optimizer.weightDecay", optimizer.weightDecay, 0)
     try check("schedule.factor", schedule.factor, schedule.factor > 0 && schedule.factor <= 1, "in (0, 1]")
     try atLeast("schedule.fullEpochs", schedule.fullEpochs, 0)

@@ -69,6 +69,8 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var checksumSteps = 100
   /// Seconds after which the run saves a checkpoint and stops, to be gone on with later; 0: none.
   public var timeLimit = 0.0
+  /// Seconds for which a rank may be silent before the run is ended and the rank named; 0: for ever.
+  public var stallTimeout = 60.0
   /// Threads of each rank; 0: what the environment gives.
   public var threads = 0
 

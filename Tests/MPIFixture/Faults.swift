@@ -1,4 +1,5 @@
 import Daemon
+import Glibc
 import Kernels
 import Model
 import Training
@@ -25,16 +26,19 @@ private final class FaultyExchange: GradientExchange {
   func finish() throws -> Double? { try exchange.finish() }
 }
 
-/// The ranks of the job, one of which brings a number that is none into the exchange.
+/// The ranks of the job, one of which brings a number that is none into the exchange, or leaves out a sum.
 private final class FaultyRanks: RankGroup {
   private let group: MPIRankGroup
   private let faultyRank: Int
   private let faultyExchanges: Range<Int>
+  private let skippedSum: Int?
+  private var sums = 0
 
-  init(_ group: MPIRankGroup, rank: Int, exchanges: Range<Int>) {
+  init(_ group: MPIRankGroup, rank: Int, exchanges: Range<Int> = 0..<0, skippedSum: Int? = nil) {
     self.group = group
     faultyRank = rank
     faultyExchanges = exchanges
+    self.skippedSum = skippedSum
   }
 
   var rank: Int { group.rank }
@@ -51,7 +55,10 @@ private final class FaultyRanks: RankGroup {
       try group.makeExchange(count: count, precision: precision),
       faulty: rank == faultyRank ? faultyExchanges : 0..<0)
   }
-  func sum(_ values: [Double]) throws -> [Double] { try group.sum(values) }
+  func sum(_ values: [Double]) throws -> [Double] {
+    sums += 1
+    return rank == faultyRank && sums == skippedSum ? values : try group.sum(values)
+  }
   func gather(_ bytes: [UInt8]) throws -> [[UInt8]] { try group.gather(bytes) }
   func send(_ values: UnsafeMutableBufferPointer<Float>, to rank: Int) throws { try group.send(values, to: rank) }
   func receive(_ values: UnsafeMutableBufferPointer<Float>, from rank: Int) throws {
@@ -96,6 +103,31 @@ func checkSkipping(_ group: MPIRankGroup, times: Int) throws {
   } catch let error as TrainingError {
     check(times > 1 && "\(error)".contains("step 7"), "\(error)", group.rank)
     check(Array(trainer.parameters.buffer.values) == before, "parameters of the stopped run", group.rank)
+  }
+}
+
+/// The last rank leaves out a sum that all others make.
+func deadlock(_ group: MPIRankGroup) throws {
+  let trainer = try makeTrainer(FaultyRanks(group, rank: group.count - 1, skippedSum: 5))
+  group.limitStalls(to: 3)
+  for step in 0..<20 {
+    group.does("training", step: step, isResting: false)
+    _ = try trainer.step()
+    _ = try group.share([1])
+  }
+}
+
+/// A rank is stopped as SIGSTOP stops it, in the middle of training.
+func freeze(_ group: MPIRankGroup, rank: Int) throws {
+  let trainer = try makeTrainer(group)
+  group.limitStalls(to: 3)
+  for step in 0..<20 {
+    group.does("training", step: step, isResting: false)
+    if step == 5 && group.rank == rank {
+      sleep(2)  // until all have told of themselves
+      kill(getpid(), SIGSTOP)
+    }
+    _ = try trainer.step()
   }
 }
 

@@ -45,6 +45,9 @@ let status = MPIProgram.run("fixture") { group in
     try checkSkipping(group, times: 1)
     try checkSkipping(group, times: 9)
   case "replicas-differ": try checkComparison(group)
+  case "deadlock": try deadlock(group)
+  case "freeze-first": try freeze(group, rank: 0)
+  case "freeze-last": try freeze(group, rank: count - 1)
   case "fail-alone": if rank == count - 1 { throw Spilt() } else { _ = try group.sum([1]) }
   default: break
   }

@@ -38,4 +38,21 @@ import Testing
     #expect(outcome.status == 1)
     #expect(outcome.error.contains("fixture: error on rank 2 ("), "\(outcome.error)")
   }
+
+  /// All wait in MPI for ever, but in calls that do not belong together.
+  @Test func aDeadlockIsFoundNamedAndEnded() throws {
+    let outcome = try fixture(ranks: 3, "deadlock")
+    #expect(outcome.status == 76, "\(outcome.status) \(outcome.error)")
+    #expect(outcome.error.contains("rank 2 on "), "\(outcome.error)")
+    #expect(outcome.error.contains("as call "), "\(outcome.error)")
+    #expect(outcome.error.contains("a deadlock"), "\(outcome.error)")
+  }
+
+  @Test(arguments: ["first": 0, "last": 2])
+  func aFrozenRankIsNamedAndEndsTheOthers(which: String, rank: Int) throws {
+    let outcome = try fixture(ranks: 3, "freeze-\(which)")
+    #expect(outcome.status == 76, "\(outcome.status) \(outcome.error)")
+    #expect(outcome.error.contains("error: rank \(rank) on "), "\(outcome.error)")
+    #expect(outcome.error.contains("has not been heard from for"), "\(outcome.error)")
+  }
 }

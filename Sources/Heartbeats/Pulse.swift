@@ -1,0 +1,73 @@
+/// What a rank says of itself, about once a second, from a thread that does nothing else.
+public struct Pulse: Codable, Sendable, Equatable {
+  /// The call of MPI in which a rank waits for others.
+  public struct Call: Codable, Sendable, Equatable {
+    /// The C function.
+    public var name: String
+    /// The ranks that make it together, in words.
+    public var among: String
+    /// How many calls these ranks had begun on this rank, it included: the same number is the same call.
+    public var ordinal: Int
+
+    public init(name: String, among: String, ordinal: Int) {
+      self.name = name
+      self.among = among
+      self.ordinal = ordinal
+    }
+  }
+
+  public var rank: Int
+  /// Of the job.
+  public var ranks: Int
+  public var host: String
+  public var process: Int32
+  /// Steps trained.
+  public var step = 0
+  /// What it does, as people say it: training, evaluating.
+  public var activity = "starting"
+  /// Waits for people or for something to do: a pause, an empty queue. It may last for ever.
+  public var isResting = false
+  public var call: Call?
+  /// For how long it has been in that call, or in none.
+  public var seconds = 0.0
+  /// Processor time of the thread that trains, in seconds.
+  public var work = 0.0
+
+  public init(rank: Int, ranks: Int, host: String, process: Int32) {
+    self.rank = rank
+    self.ranks = ranks
+    self.host = host
+    self.process = process
+  }
+
+  var place: String {
+    let doing = "at step \(step), \(activity)"
+    return call.map { "\(doing), in \($0.name)" } ?? doing
+  }
+}
+
+/// A rank's last word, before its process ends.
+public struct Farewell: Codable, Sendable, Equatable {
+  /// The exit status that it is about to have.
+  public var status: Int32
+  /// What went wrong, if something did.
+  public var message: String?
+
+  public init(status: Int32, message: String? = nil) {
+    self.status = status
+    self.message = message
+  }
+}
+
+/// One line of what ranks send; the first one has the hub's token.
+struct RankMessage: Codable {
+  var token: String?
+  var pulse: Pulse?
+  var farewell: Farewell?
+}
+
+/// One line of what a hub answers to every pulse.
+struct HubMessage: Codable {
+  /// A signal's number once the ranks are asked to save and stop.
+  var stop: Int32?
+}

@@ -1,0 +1,74 @@
+import Synchronization
+
+/// In which call of MPI this process is, for a thread that watches over it.
+///
+/// The fields are read one by one: whoever looks in the very moment of a change may see parts of two calls.
+public enum CallLog {
+  /// A call that waits for other ranks.
+  public struct Call: Equatable, Sendable {
+    /// The C function.
+    public let name: String
+    /// Which ranks make it together, in words.
+    public let among: String
+    /// How many calls they had begun together on this rank, it included; of a call between two, a negative number.
+    public let ordinal: Int
+  }
+
+  // Addresses of texts that live as long as the program.
+  private static let name = Atomic<UInt>(0)
+  private static let among = Atomic<UInt>(0)
+  private static let ordinal = Atomic<Int>(0)
+
+  /// The call under way; nil outside MPI.
+  public static var current: Call? {
+    guard let name = UnsafePointer<UInt8>(bitPattern: name.load(ordering: .acquiring)),
+      let among = UnsafePointer<UInt8>(bitPattern: among.load(ordering: .relaxed))
+    else { return nil }
+    return Call(
+      name: String(cString: name), among: String(cString: among), ordinal: ordinal.load(ordering: .relaxed))
+  }
+
+  static func begin(_ call: StaticCall) {
+    ordinal.store(call.ordinal, ordering: .relaxed)
+    among.store(UInt(bitPattern: call.among.utf8Start), ordering: .relaxed)
+    name.store(UInt(bitPattern: call.name.utf8Start), ordering: .releasing)
+  }
+
+  static func end() { name.store(0, ordering: .relaxed) }
+}
+
+/// A call of MPI, as the thread that makes it knows it.
+struct StaticCall {
+  let name: StaticString
+  let among: StaticString
+  let ordinal: Int
+
+  /// Makes it, and has it seen while it lasts. Throws `MPIError`.
+  func make(_ call: () throws -> Int32) throws {
+    CallLog.begin(self)
+    defer { CallLog.end() }
+    try checked("\(name)", call())
+  }
+}
+
+/// The calls of one communicator on this rank.
+final class CallCounter {
+  private let among: StaticString
+  private var together = 0
+  private var alone = 0
+
+  /// `among`: its ranks, in words.
+  init(_ among: StaticString) { self.among = among }
+
+  /// The next call that all its ranks make.
+  func next(_ name: StaticString) -> StaticCall {
+    together += 1
+    return StaticCall(name: name, among: among, ordinal: together)
+  }
+
+  /// The next one between two of them, which the others do not make; its number is negative.
+  func nextOfTwo(_ name: StaticString) -> StaticCall {
+    alone += 1
+    return StaticCall(name: name, among: among, ordinal: -alone)
+  }
+}
