@@ -36,7 +36,7 @@ public final class MPIRankGroup: RankGroup {
     self.watchdog = watchdog
     self.sharesMemory = sharesMemory
     communicator = try World.communicator("all ranks")
-    farewell = try World.communicator("all ranks after an error")
+    farewell = try World.communicator("all ranks, after an error")
     host = World.host
   }
 
@@ -77,9 +77,12 @@ public final class MPIRankGroup: RankGroup {
     precondition((0..<count).contains(evaluators), "\(evaluators) evaluators of \(count) ranks")
     if evaluators == 0 { return RankSplit(role: .training(self, nil)) }
     let evaluates = rank >= count - evaluators
-    let name: StaticString = evaluates ? "the ranks that evaluate" : "the ranks that train"
-    guard let part = try communicator.split(color: evaluates ? 1 : 0, name: name),
-      let farewell = try communicator.split(color: evaluates ? 1 : 0, name: name)
+    let color = evaluates ? 1 : 0
+    guard
+      let part = try communicator.split(
+        color: color, name: evaluates ? "the ranks that evaluate" : "the ranks that train"),
+      let farewell = try communicator.split(
+        color: color, name: evaluates ? "those that evaluate, after an error" : "those that train, after an error")
     else { preconditionFailure("every rank has a colour") }
     let group = MPIRankGroup(part, farewell: farewell, sharesMemory: sharesMemory, watchdog)
     let link = try communicator.split(

@@ -46,15 +46,25 @@ final class Vitals: Sendable {
 
   /// What to tell now; to be made about once a second.
   func pulse() -> Pulse {
-    let call = CallLog.current
+    let (call, counts) = (CallLog.current, CallLog.counts)
     var work = timespec()
     clock_gettime(clock, &work)
     return state.withLock { state in
       if call != state.call { (state.call, state.since) = (call, .now) }
-      state.pulse.call = call.map { Pulse.Call(name: $0.name, among: $0.among, ordinal: $0.ordinal) }
+      let host = state.pulse.host
+      state.pulse.call = call.map {
+        Pulse.Call(name: $0.name, among: Self.distinct($0.among, on: host), ordinal: $0.ordinal)
+      }
+      state.pulse.counts = Dictionary(
+        uniqueKeysWithValues: counts.map { (Self.distinct($0.key, on: host), $0.value) })
       state.pulse.seconds = (.now - state.since) / .seconds(1)
       state.pulse.work = Double(work.tv_sec) + Double(work.tv_nsec) / 1e9
       return state.pulse
     }
+  }
+
+  /// Every machine has ranks of its own, under one name.
+  private static func distinct(_ among: String, on host: String) -> String {
+    among == "\(Communicator.machineName)" ? "the ranks on \(host)" : among
   }
 }

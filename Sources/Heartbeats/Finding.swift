@@ -27,13 +27,17 @@ public struct Judgement {
   /// What may be merely slow, such as a disk or a bad link, has so many times the timeout.
   public static let patience = 10
 
+  /// Of those that have not said farewell.
   let records: [RankRecord]
+  /// When the first said farewell because of an error.
+  let failed: RankRecord.Instant?
   let now: RankRecord.Instant
   let timeout: Duration
 
   /// `records` are of all ranks heard so far.
   public init(_ records: [RankRecord], at now: RankRecord.Instant, timeout: Duration) {
     self.records = records.filter { $0.farewell == nil }.sorted { $0.pulse.rank < $1.pulse.rank }
+    failed = records.filter { $0.farewell.map { $0.status != 0 } ?? false }.compactMap(\.parted).min()
     self.now = now
     self.timeout = timeout
   }
@@ -57,27 +61,37 @@ public struct Judgement {
         + "down, or the link to it is cut. When last heard from, \(last).\(waiting(besides: silent))")
   }
 
-  /// Calls of the same number among the same ranks that differ, for as long as the timeout.
   private var deadlock: Finding? {
-    var groups: [String: [RankRecord]] = [:]
-    for record in records where record.pulse.seconds >= Self.fraction(timeout) {
-      guard let call = record.pulse.call, call.ordinal > 0 else { continue }
-      groups["\(call.among) \(call.ordinal)", default: []].append(record)
+    let waiting = records.filter { $0.pulse.seconds >= Self.fraction(timeout) && ($0.pulse.call?.ordinal ?? 0) > 0 }
+    guard let stuck = mismatch(waiting) ?? cycle(waiting) else { return nil }
+    // The fewest that wait for one thing are those that went astray.
+    let groups = Dictionary(grouping: stuck) { $0.pulse.call }.values
+      .sorted { ($0.count, $1[0].pulse.rank) < ($1.count, $0[0].pulse.rank) }
+    guard let few = groups.first, let most = groups.last, groups.count > 1 else { return nil }
+    return make(
+      .deadlock, few,
+      "\(Self.name(few)) \(few.count == 1 ? "waits" : "wait") in \(few[0].inWords), where \(Self.name(most)) "
+        + "\(most.count == 1 ? "waits" : "wait") in \(most[0].inWords), for \(Self.seconds(.seconds(few[0].pulse.seconds))) s: a deadlock, "
+        + "which is a defect of the program.")
+  }
+
+  /// Ranks whose calls have the same number among the same ranks, and differ.
+  private func mismatch(_ waiting: [RankRecord]) -> [RankRecord]? {
+    let places = Dictionary(grouping: waiting) { "\($0.pulse.call?.among ?? "") \($0.pulse.call?.ordinal ?? 0)" }
+    return places.values.first { Set($0.map(\.pulse.call?.name)).count > 1 }
+  }
+
+  /// Ranks that wait in calls which others, who wait for them in turn, have not begun.
+  private func cycle(_ waiting: [RankRecord]) -> [RankRecord]? {
+    var left = waiting
+    while true {
+      let next = left.filter { record in
+        guard let call = record.pulse.call else { return false }
+        return left.contains { ($0.pulse.counts[call.among] ?? .max) < call.ordinal }
+      }
+      if next.count == left.count { return next.isEmpty ? nil : next }
+      left = next
     }
-    for group in groups.values {
-      let calls = Dictionary(grouping: group) { $0.pulse.call?.name ?? "" }
-      guard calls.count > 1 else { continue }
-      let sorted = calls.values.sorted { ($0.count, $1[0].pulse.rank) < ($1.count, $0[0].pulse.rank) }
-      let (few, most) = (sorted[0], sorted[sorted.count - 1])
-      guard let call = few[0].pulse.call, let other = most[0].pulse.call else { continue }
-      return make(
-        .deadlock, few,
-        "\(Self.name(few)) waits in \(call.name) at step \(few[0].pulse.step), where \(Self.name(most)) "
-          + "\(most.count == 1 ? "waits" : "wait") in \(other.name) at step \(most[0].pulse.step), as call \(call.ordinal) among "
-          + "\(call.among), for \(Self.seconds(.seconds(few[0].pulse.seconds))) s: a deadlock, which is a defect of the program."
-      )
-    }
-    return nil
   }
 
   /// Nobody works, and not all of those who do not wait for other ranks.
@@ -99,7 +113,7 @@ public struct Judgement {
     if busy.allSatisfy({ $0.pulse.call != nil && $0.pulse.seconds >= Self.fraction(limit) }) {
       return make(
         .standstill, busy,
-        "All ranks have waited for each other for \(Self.seconds(limit)) s: \(Self.list(busy.map(\.inWords))). The network has "
+        "All ranks have waited for each other for \(Self.seconds(limit)) s: \(Self.list(busy.map { "\(Self.name([$0])) in \($0.inWords)" })). The network has "
           + "stopped carrying what they send, or is far too slow.")
     }
     let stuck = busy.filter { $0.pulse.call == nil }
@@ -114,7 +128,7 @@ public struct Judgement {
   /// The first ranks whose processes ended without a word, after the job has ended; those that ended because of them
   /// come later.
   public var loss: Finding? {
-    guard let first = records.compactMap(\.closed).min() else { return nil }
+    guard let first = records.compactMap(\.closed).min(), failed.map({ first < $0 }) ?? true else { return nil }
     let lost = records.filter { record in
       guard let closed = record.closed else { return false }
       return closed - first < Self.together
@@ -142,7 +156,7 @@ public struct Judgement {
   private func waiting(besides named: [RankRecord]) -> String {
     let names = Set(named.map(\.pulse.rank))
     let others = records.filter { !names.contains($0.pulse.rank) && $0.pulse.call != nil }
-    return others.isEmpty ? "" : " The others wait: \(Self.list(others.map(\.inWords)))."
+    return others.isEmpty ? "" : " The others wait: \(Self.list(others.map { "\(Self.name([$0])) in \($0.inWords)" }))."
   }
 
   /// "rank 2 on node3", "ranks 2 and 3 on node3, rank 4 on node4".
@@ -174,7 +188,7 @@ public struct Judgement {
 
 extension RankRecord {
   fileprivate var inWords: String {
-    let pulse = pulse
-    return "rank \(pulse.rank) on \(pulse.host) in \(pulse.call?.name ?? "no call") at step \(pulse.step)"
+    guard let call = pulse.call else { return "step \(pulse.step), \(pulse.activity)" }
+    return "\(call.name) (call \(call.ordinal) among \(call.among)) at step \(pulse.step)"
   }
 }

@@ -77,19 +77,21 @@ public final class Heartbeat: Sendable {
 
   private func beat() {
     let now = ContinuousClock.now
-    let (channel, connects) = state.withLock { state -> ((any Channel)?, Bool) in
+    let (channel, stale, connects) = state.withLock { state -> ((any Channel)?, (any Channel)?, Bool) in
+      var stale: (any Channel)?
       if now - state.beat > Self.gap { state.heard = now }
       state.beat = now
       // A connection over a link that was cut for a while takes long to find that out by itself.
       if now - state.heard > Self.gap, state.isAnswered {
-        state.channel?.close(promise: nil)
+        stale = state.channel
         state.channel = nil
         state.isAnswered = false
       }
       let connects = state.channel == nil && !state.isConnecting && !state.isEnded
       if connects { state.isConnecting = true }
-      return (state.channel, connects)
+      return (state.channel, stale, connects)
     }
+    stale?.close(promise: nil)
     if let channel { send(RankMessage(pulse: makePulse()), over: channel) } else if connects { connect() }
   }
 

@@ -137,7 +137,7 @@ public final class HeartbeatHub: Sendable {
       hear(pulse)
     }
     guard let farewell = message.farewell, let rank = caller.rank else { return }
-    state.withLock { $0.records[rank]?.farewell = farewell }
+    state.withLock { $0.records[rank]?.part(farewell, at: .now) }
   }
 
   private func leave(_ caller: Caller) {

@@ -1,7 +1,7 @@
 /// What a rank says of itself, about once a second, from a thread that does nothing else.
 public struct Pulse: Codable, Sendable, Equatable {
   /// The call of MPI in which a rank waits for others.
-  public struct Call: Codable, Sendable, Equatable {
+  public struct Call: Codable, Sendable, Hashable {
     /// The C function.
     public var name: String
     /// The ranks that make it together, in words.
@@ -28,6 +28,8 @@ public struct Pulse: Codable, Sendable, Equatable {
   /// Waits for people or for something to do: a pause, an empty queue. It may last for ever.
   public var isResting = false
   public var call: Call?
+  /// How many calls the ranks of each name had begun together on this rank.
+  public var counts: [String: Int] = [:]
   /// For how long it has been in that call, or in none.
   public var seconds = 0.0
   /// Processor time of the thread that trains, in seconds.

@@ -4,7 +4,8 @@ public struct RankRecord: Sendable, Equatable {
 
   public private(set) var pulse: Pulse
   public private(set) var heard: Instant
-  public internal(set) var farewell: Farewell?
+  public private(set) var farewell: Farewell?
+  private(set) var parted: Instant?
   /// When its connection was closed, if it is.
   public internal(set) var closed: Instant?
   /// When the thread that trains was last seen to have worked, and how much it had then.
@@ -31,6 +32,8 @@ public struct RankRecord: Sendable, Equatable {
     if new.step != pulse.step || new.activity != pulse.activity { moved = now }
     (pulse, heard, closed) = (new, now, nil)
   }
+
+  mutating func part(_ farewell: Farewell, at now: Instant) { (self.farewell, parted) = (farewell, now) }
 
   /// After a time in which nobody listened: what could not be heard is not held against it.
   mutating func excuse(until now: Instant) { (heard, worked, moved) = (now, now, now) }

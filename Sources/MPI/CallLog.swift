@@ -19,6 +19,13 @@ public enum CallLog {
   private static let among = Atomic<UInt>(0)
   private static let ordinal = Atomic<Int>(0)
 
+  /// How many calls together each kind of communicator has begun on this rank.
+  public static var counts: [String: Int] {
+    CallCounter.all.withLock { all in
+      Dictionary(uniqueKeysWithValues: all.map { ("\($0.among)", $0.together.load(ordering: .relaxed)) })
+    }
+  }
+
   /// The call under way; nil outside MPI.
   public static var current: Call? {
     guard let name = UnsafePointer<UInt8>(bitPattern: name.load(ordering: .acquiring)),
@@ -51,24 +58,33 @@ struct StaticCall {
   }
 }
 
-/// The calls of one communicator on this rank.
-final class CallCounter {
-  private let among: StaticString
-  private var together = 0
-  private var alone = 0
+/// The calls on this rank of all communicators of one name, in the order of the program: the same on all their ranks.
+final class CallCounter: Sendable {
+  fileprivate static let all = Mutex<[CallCounter]>([])
+
+  fileprivate let among: StaticString
+  fileprivate let together = Atomic<Int>(0)
+  private let alone = Atomic<Int>(0)
+
+  private init(_ among: StaticString) { self.among = among }
 
   /// `among`: its ranks, in words.
-  init(_ among: StaticString) { self.among = among }
+  static func of(_ among: StaticString) -> CallCounter {
+    all.withLock { all in
+      if let known = all.first(where: { "\($0.among)" == "\(among)" }) { return known }
+      let new = CallCounter(among)
+      all.append(new)
+      return new
+    }
+  }
 
   /// The next call that all its ranks make.
   func next(_ name: StaticString) -> StaticCall {
-    together += 1
-    return StaticCall(name: name, among: among, ordinal: together)
+    StaticCall(name: name, among: among, ordinal: together.wrappingAdd(1, ordering: .relaxed).newValue)
   }
 
   /// The next one between two of them, which the others do not make; its number is negative.
   func nextOfTwo(_ name: StaticString) -> StaticCall {
-    alone += 1
-    return StaticCall(name: name, among: among, ordinal: -alone)
+    StaticCall(name: name, among: among, ordinal: -alone.wrappingAdd(1, ordering: .relaxed).newValue)
   }
 }

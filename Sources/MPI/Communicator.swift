@@ -121,7 +121,7 @@ public struct Communicator: ~Copyable {
     try checked("MPI_Comm_rank", MPI_Comm_rank(raw, &rank))
     try checked("MPI_Comm_size", MPI_Comm_size(raw, &count))
     self.raw = raw
-    calls = CallCounter(name)
+    calls = CallCounter.of(name)
     self.rank = Int(rank)
     self.count = Int(count)
   }
@@ -205,11 +205,14 @@ public struct Communicator: ~Copyable {
     return made
   }
 
+  /// What those of a machine are called, on every machine.
+  public static let machineName: StaticString = "the ranks of one machine"
+
   /// The ranks that can share memory with this one, those of its machine (`MPI_Comm_split_type`).
   public func ofThisMachine() throws -> Communicator {
     var part = lockstep_mpi_comm_null()
     try calls.next("MPI_Comm_split_type").make { lockstep_mpi_split_shared(raw, Int32(rank), &part) }
-    return try Communicator(taking: part, name: "the ranks of a machine")
+    return try Communicator(taking: part, name: Self.machineName)
   }
 
   /// Waits for all (`MPI_Barrier`).

@@ -11,7 +11,7 @@ public enum World {
     // what it says.
     setenv("OMPI_MCA_coll_libnbc_iallreduce_algorithm", "3", 0)
     var provided: Int32 = 0
-    let calls = CallCounter("all ranks of the job")
+    let calls = CallCounter.of("all ranks of the job")
     try calls.next("MPI_Init_thread").make {
       MPI_Init_thread(nil, nil, lockstep_mpi_thread_funneled(), &provided)
     }

@@ -53,7 +53,9 @@ import Testing
     #expect(found.kind == .silent && found.ranks == [3] && found.hosts == ["node2"])
     #expect(found.text.hasPrefix("rank 3 on node2 has not been heard from for 60 s"), "\(found.text)")
     #expect(found.text.contains("rank 3 was at step 12, training."), "\(found.text)")
-    #expect(found.text.contains("The others wait: rank 0 on node1 in MPI_Allreduce at step 12"), "\(found.text)")
+    #expect(
+      found.text.contains("The others wait: rank 0 on node1 in MPI_Allreduce (call 40 among all ranks) at step 12"),
+      "\(found.text)")
   }
 
   @Test func ranksOfOneHostAreNamedTogether() throws {
@@ -67,6 +69,39 @@ import Testing
       finding(after: 61) { waits(&$0, $0.rank == 4 ? "MPI_Bcast" : "MPI_Allreduce", seconds: Double($1)) })
     #expect(found.kind == .deadlock && found.ranks == [4] && found.hosts == ["node3"])
     #expect(found.text.contains("rank 4 on node3 waits in MPI_Bcast"), "\(found.text)")
+  }
+
+  /// One is a call ahead in one group of ranks and behind in another: each waits for the other.
+  @Test func ranksThatWaitInACircleAreADeadlock() throws {
+    let found = try #require(
+      finding(after: 61) { pulse, second in
+        if pulse.rank == 4 {
+          pulse.call = Pulse.Call(name: "MPI_Barrier", among: "the ranks on node3", ordinal: 8)
+          pulse.counts = ["all ranks": 39, "the ranks on node3": 8]
+          pulse.seconds = Double(second)
+        } else {
+          waits(&pulse, seconds: Double(second))
+          pulse.counts = ["all ranks": 40, "the ranks on node\(pulse.rank / 2 + 1)": 7]
+        }
+      })
+    #expect(found.kind == .deadlock && found.ranks == [4], "\(found.text)")
+    #expect(found.text.contains("MPI_Barrier (call 8 among the ranks on node3)"), "\(found.text)")
+  }
+
+  /// Others of its machine wait for a leader, which waits for those of other machines: all of them have begun.
+  @Test func aSlowSumBetweenMachinesIsNoDeadlock() {
+    #expect(
+      finding(after: 300) { pulse, second in
+        let machine = "the ranks on node\(pulse.rank / 2 + 1)"
+        pulse.counts = [machine: 8]
+        if pulse.rank % 2 == 0 {
+          pulse.call = Pulse.Call(name: "MPI_Iallreduce", among: "one rank of each machine", ordinal: 3)
+          pulse.counts = [machine: 7, "one rank of each machine": 3]
+        } else {
+          pulse.call = Pulse.Call(name: "MPI_Barrier", among: machine, ordinal: 8)
+        }
+        pulse.seconds = Double(second)
+      } == nil)
   }
 
   /// Whoever has finished a broadcast early is in the next call; that may be a slow link.
@@ -92,7 +127,7 @@ import Testing
     #expect(
       finding(after: 700) {
         change(&$0, $1)
-        if $0.rank == 5 { ($0.call, $0.work) = (nil, Double($1)) }
+        if $0.rank == 5 { ($0.call, $0.work, $0.activity) = (nil, Double($1), "evaluating") }
       } == nil)
   }
 
@@ -124,9 +159,10 @@ import Testing
     #expect(host.ranks == [4, 5])
     #expect(host.text.contains("the host went down"), "\(host.text)")
 
-    // One that said farewell is not lost, and those that end after it were ended.
-    records[4].farewell = Farewell(status: 1, message: "no such file")
-    records[5].farewell = Farewell(status: 1)
-    #expect(Judgement(records, at: begin + .seconds(1), timeout: timeout).loss?.ranks == [0])
+    // Others may fail because of it; but those that end after one has failed were ended.
+    records[0].part(Farewell(status: 1, message: "connection reset"), at: begin + .milliseconds(200))
+    #expect(Judgement(records, at: begin + .seconds(1), timeout: timeout).loss?.ranks == [4, 5])
+    records[0].part(Farewell(status: 1, message: "no such file"), at: begin + .milliseconds(50))
+    #expect(Judgement(records, at: begin + .seconds(1), timeout: timeout).loss == nil)
   }
 }

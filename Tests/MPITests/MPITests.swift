@@ -44,7 +44,7 @@ import Testing
     let outcome = try fixture(ranks: 3, "deadlock")
     #expect(outcome.status == 76, "\(outcome.status) \(outcome.error)")
     #expect(outcome.error.contains("rank 2 on "), "\(outcome.error)")
-    #expect(outcome.error.contains("as call "), "\(outcome.error)")
+    #expect(outcome.error.contains("(call "), "\(outcome.error)")
     #expect(outcome.error.contains("a deadlock"), "\(outcome.error)")
   }
 
