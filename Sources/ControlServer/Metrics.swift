@@ -26,7 +26,16 @@ enum Metrics {
           (["rank": "\($0.rank)", "host": $0.host, "role": $0.role.rawValue], $0[keyPath: value])
         })
     }
+    page.add(
+      "lockstep_step_spread_ratio", .gauge, "The slowest rank's own work in a step, in those of the median rank.",
+      spread(status.ranks.filter { $0.role == .training }.map(\.stepSeconds)))
     return page.text
+  }
+
+  private static func spread(_ seconds: [Double]) -> Double? {
+    let sorted = seconds.sorted()
+    guard let slowest = sorted.last, sorted[(sorted.count - 1) / 2] > 0 else { return nil }
+    return slowest / sorted[(sorted.count - 1) / 2]
   }
 
   private static func add(_ run: RunStatus, to page: inout MetricsPage) {

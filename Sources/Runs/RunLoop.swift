@@ -44,6 +44,7 @@ final class RunLoop {
   /// Of texts under way: when they were asked for, and for how long training has stood still for texts since.
   private var writing: [Int: (begun: ContinuousClock.Instant, paused: Double, step: Int)] = [:]
   private var ranks: RankPaces
+  private var stragglers: Stragglers
   /// Of all ranks, those set aside included.
   private let hosts: [String]
   private let writer: SampleWriter
@@ -74,6 +75,10 @@ final class RunLoop {
     desk = GenerationDesk(configuration.model, tokenizer, trainer.parameters, group: group)
     writer = SampleWriter(configuration, tokenizer, trainer.parameters, group: group)
     ranks = RankPaces(group)
+    stragglers = Stragglers(
+      ratio: configuration.output.stragglerRatio,
+      lanes: (0..<group.count).map { evenStretch($0, of: group.count, in: configuration.training.batchSize).count },
+      hosts: hosts)
   }
 
   /// Tells whoever watches how the run stands before its first step. All ranks take part.
@@ -199,6 +204,7 @@ final class RunLoop {
     if report.notes[0] > 0 { stopReason = "another rank was asked to" }
     if let paces = ranks.stepEnds(seconds: pace.lastSeconds, notes: report.notes.dropFirst()) {
       control?.ranksPace(paces)
+      if let warning = stragglers.hear(paces, at: clock.now) { reporter.report(.warning(warning)) }
     }
     reportSaves()
   }

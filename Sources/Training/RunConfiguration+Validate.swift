@@ -105,6 +105,9 @@ extension RunConfiguration {
     try atLeast("output.keep", output.keep, 0)
     try atLeast("output.reportSeconds", output.reportSeconds, 0)
     try atLeast("output.diskBudget", output.diskBudget, 0)
+    try check(
+      "output.stragglerRatio", output.stragglerRatio,
+      output.stragglerRatio == 0 || (1...1e6).contains(output.stragglerRatio), "0 (none is named) or 1 and more")
     try checkIntervals()
     do {
       try corpus.validate()

@@ -168,6 +168,8 @@ public struct OutputConfiguration: Codable, Equatable, Sendable {
   public var keep = 2
   /// Gigabytes (10^9 bytes) that checkpoints may take: the oldest go, but never the newest or the best; 0: no limit.
   public var diskBudget = 0.0
+  /// A rank whose own work in a step takes so many times that of the median rank, lane for lane, is named; 0: none is.
+  public var stragglerRatio = 1.5
 
   public init() {}
 }
