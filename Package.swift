@@ -77,7 +77,9 @@ let package = Package(
       swiftSettings: library),
     .target(
       name: "Runs",
-      dependencies: ["Inference", "Checkpoints", "Training", "Corpus", "Model", "Kernels", "Files"],
+      dependencies: [
+        "Inference", "Checkpoints", "HDF5Files", "Training", "Corpus", "Model", "Kernels", "Files",
+      ],
       swiftSettings: library),
     .target(name: "Plots", swiftSettings: library),
     .target(
@@ -137,7 +139,8 @@ let package = Package(
     .testTarget(name: "TrainingTests", dependencies: ["Training", "Model", "Corpus", "Kernels"]),
     .testTarget(name: "HDF5FilesTests", dependencies: ["HDF5Files", "Files", "TestSupport"]),
     .testTarget(
-      name: "RunsTests", dependencies: ["Runs", "Checkpoints", "Training", "Model", "Files", "TestSupport"]),
+      name: "RunsTests",
+      dependencies: ["Runs", "Checkpoints", "HDF5Files", "Training", "Model", "Files", "TestSupport"]),
     .testTarget(
       name: "SafetensorsTests",
       dependencies: ["Safetensors", "Checkpoints", "Training", "Model", "Corpus", "Kernels", "Files", "TestSupport"]),

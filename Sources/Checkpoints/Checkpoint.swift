@@ -81,6 +81,12 @@ public final class CheckpointFile {
     card = try ModelCard(reader, path: path)
   }
 
+  /// SHA-256 of a checkpoint as its header has it, in hexadecimal digits: equal for files of equal contents. Only the
+  /// header is looked at. Throws `HDF5Error` and `FileError`.
+  public static func digest(of path: String) throws -> String {
+    try ContainerHeader.read(path).digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+
   public func readParameters(into parameters: Parameters) throws {
     try reader.read("/parameters", into: parameters.buffer, parameters.layout)
   }
@@ -99,4 +105,30 @@ public final class CheckpointFile {
   }
 
   public func readCurves() throws -> Curves { try Curves(reader: reader, under: "/curves") }
+}
+
+/// What is known of a checkpoint without its numbers.
+public struct CheckpointSummary: Codable, Equatable, Sendable {
+  public let path: String
+  public let step: Int
+  /// The step of the best one before it, if there is one.
+  public let bestStep: Int?
+  /// Of the run: see `TrainingProgress.origin`.
+  public let origin: String
+  /// Of the tokens learned from.
+  public let fingerprint: String
+  /// See `CheckpointFile.digest`.
+  public let digest: String
+}
+
+extension CheckpointSummary {
+  public init(_ file: CheckpointFile) throws {
+    let progress = file.card.progress
+    path = file.path
+    step = progress.step
+    bestStep = progress.bestLoss == nil ? nil : progress.bestStep
+    origin = progress.origin
+    fingerprint = file.card.corpus.fingerprint
+    digest = try CheckpointFile.digest(of: file.path)
+  }
 }

@@ -28,7 +28,18 @@ public struct CheckpointStore: Sendable {
 
   /// What is in the folder, but for what a process has there only while it runs.
   private func names() throws -> [String] {
-    try FileSystem.list(directory).filter { !["lock", "control.sock", "control.token"].contains($0) }
+    try FileSystem.list(directory).filter {
+      !["lock", "control.sock", "control.token"].contains($0) && !$0.hasPrefix(Self.signPrefix)
+    }
+  }
+
+  private static let signPrefix = ".seen-"
+
+  /// Leaves a sign in the folder by which others find that they see it too. Returns its path; remove it.
+  public func leaveSign() throws -> String {
+    let path = "\(directory)/\(Self.signPrefix)\(getpid())-\(UInt64.random(in: .min ... .max))"
+    try OutputFile(path).finish()
+    return path
   }
 
   /// Takes the run's folder for this process, making it if need be, and removes what interrupted saves have left.
@@ -42,7 +53,7 @@ public struct CheckpointStore: Sendable {
     } catch let error as FileError where error.code == EWOULDBLOCK {
       throw CheckpointError.inUse(directory: directory)
     }
-    for name in try names() where name.contains(".h5.partial-") {
+    for name in try FileSystem.list(directory) where name.contains(".h5.partial-") || name.hasPrefix(Self.signPrefix) {
       try FileSystem.remove("\(directory)/\(name)")
     }
     return lock
@@ -71,6 +82,16 @@ public struct CheckpointStore: Sendable {
     }
     if steps.isEmpty { return nil }
     throw CheckpointError.noneValid(directory: directory, damaged: steps.count)
+  }
+
+  /// What the newest checkpoint that is whole is, nil if there is none. It is read once, piece by piece, to verify it; of
+  /// damaged ones `damaged` is told. Throws as `newest` does for what another program or more memory could read.
+  public func newestSummary(damaged: (_ path: String, _ error: any Error) -> Void) throws -> CheckpointSummary? {
+    do {
+      return try newest(damaged: damaged).map(CheckpointSummary.init)
+    } catch CheckpointError.noneValid {
+      return nil
+    }
   }
 
   /// Removes all but the last `keep` checkpoints (0: keeps all) up to step `newest`, which has just been saved, and those

@@ -58,6 +58,9 @@ public struct RunStatus: Codable, Equatable, Sendable {
   /// Checkpoints saved since the program was started, and those that had to wait for the one before.
   public var savedCheckpoints: Int
   public var delayedCheckpoints: Int
+  /// The step of the newest checkpoint that is safe on a second host too, and that host; where copies are kept.
+  public var copiedStep: Int?
+  public var copyHost: String?
   /// Parameters of the model.
   public var parameters: Int
 

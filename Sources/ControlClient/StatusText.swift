@@ -42,6 +42,7 @@ public enum StatusText {
       run.gradientNorm.map { "gradient norm \(Readable.short($0))" },
       run.savedCheckpoints > 0
         ? "\(run.savedCheckpoints) checkpoint\(run.savedCheckpoints == 1 ? "" : "s") saved" : nil,
+      run.copiedStep.map { "step \($0) also on \(Readable.line(run.copyHost ?? "another host"))" },
       run.skippedSteps > 0 ? "\(run.skippedSteps) step\(run.skippedSteps == 1 ? "" : "s") skipped" : nil,
     ].compactMap { $0 }
     return [bar, quality] + (numbers.isEmpty ? [] : [StyledLine(numbers.joined(separator: "  "))])

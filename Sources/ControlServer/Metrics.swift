@@ -65,6 +65,7 @@ enum Metrics {
       ("best_loss_nats", "Loss of the best validation, per token.", run.bestLoss),
       ("best_perplexity", "Perplexity of the best validation.", run.bestPerplexity),
       ("best_step", "Step of the best validation.", run.bestStep.map(Double.init)),
+      ("copied_step", "Step of the newest checkpoint that a second host has too.", run.copiedStep.map(Double.init)),
     ]
     for (name, help, value) in gauges {
       page.add("lockstep_run_\(name)", .gauge, help, value, ["run": run.name])

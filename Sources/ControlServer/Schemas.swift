@@ -77,6 +77,7 @@ extension RunStatus: Described {
         "loss": .number, "perplexity": .number, "learningRate": .number, "gradientNorm": .number,
         "tokensPerSecond": .number, "secondsLeft": .number, "validationLoss": .number, "validationPerplexity": .number,
         "bestLoss": .number, "bestPerplexity": .number, "bestStep": .count,
+        "copiedStep": .count, "copyHost": .string,
       ])
   }
 }

@@ -146,6 +146,15 @@ extension ControlDesk: Reporter {
         if save.hadToWait { state.status.run?.delayedCheckpoints += 1 }
       }
       log(.info, "saved a checkpoint of step \(save.step)")
+    case .copied(let copy):
+      withState { state in
+        state.status.run?.copiedStep = copy.step
+        state.status.run?.copyHost = copy.host
+      }
+      log(.info, "the checkpoint of step \(copy.step) is safe on \(copy.host) too")
+    case .fetched(let host, let step, _): log(.info, "brought step \(step) from \(host)")
+    case .distributed(let summary):
+      log(.info, "sent \(summary.bytes) bytes of tokens to \(summary.hosts.count { $0.bytes > 0 }) hosts")
     case .warning(let message): log(.warning, message)
     case .resumed(let path, let step, _): log(.info, "going on from \(path), step \(step)")
     case .begunFrom(let path, let known, let size):

@@ -101,6 +101,13 @@ public final class MPIRankGroup: RankGroup {
 
   public func limitStalls(to seconds: Double) { watchdog?.limit(to: seconds) }
 
+  public func makeLink() throws -> any RankLink {
+    guard let copy = try communicator.split(color: 0, name: "messages beside all else") else {
+      preconditionFailure("every rank has a colour")
+    }
+    return MPIRankLink(copy)
+  }
+
   public var rank: Int { communicator.rank }
   public var count: Int { communicator.count }
 

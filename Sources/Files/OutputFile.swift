@@ -3,6 +3,8 @@ import Glibc
 /// A file being written, through a buffer. `finish()` makes it whole; one that is given up is removed.
 public final class OutputFile {
   public let path: String
+  /// What it is to replace.
+  private var target: String?
   private var descriptor: Int32
   private var buffer: [UInt8] = []
   private let bufferSize = 1 << 18
@@ -73,21 +75,33 @@ public final class OutputFile {
   /// On an error the old file stays as it was and nothing is left beside it. Symbolic links are followed; what is there
   /// and is no file, a pipe or a device, is left alone and refused.
   public static func replace(_ path: String, with body: (OutputFile) throws -> Void) throws {
+    let file = try replacing(path)
+    try body(file)
+    try file.publish()
+  }
+
+  /// The same for one that is written bit by bit: `publish` puts it there. One that is given up is removed.
+  public static func replacing(_ path: String) throws -> OutputFile {
     let path = FileSystem.followingLinks(path)
     var status = stat()
     if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
       throw FileError(operation: "replace", path: path, code: status.st_mode & S_IFMT == S_IFDIR ? EISDIR : ENODEV)
     }
-    let partial = "\(path).partial-\(getpid())"
-    let file = try OutputFile(partial)
-    try body(file)
-    try file.finish()
+    let file = try OutputFile("\(path).partial-\(getpid())")
+    file.target = path
+    return file
+  }
+
+  /// Finishes a file made by `replacing`, and gives it its name.
+  public func publish() throws {
+    guard let target else { preconditionFailure("\(path) replaces nothing") }
+    try finish()
     do {
-      try FileSystem.rename(partial, to: path)
+      try FileSystem.rename(path, to: target)
     } catch {
-      unlink(partial)
+      unlink(path)
       throw error
     }
-    try FileSystem.synchronizeDirectory(FileSystem.parent(of: path))
+    try FileSystem.synchronizeDirectory(FileSystem.parent(of: target))
   }
 }

@@ -183,6 +183,26 @@ public struct Communicator: ~Copyable {
     }
   }
 
+  /// Starts sending to another rank (`MPI_Isend`). The values are not to be touched until it is done.
+  public func startSend<Number: MPINumber>(
+    _ values: UnsafeMutableBufferPointer<Number>, to rank: Int
+  ) throws -> Request {
+    try Request(calls.nextOfTwo("MPI_Isend")) {
+      MPI_Isend(values.baseAddress, try Self.count(values.count), Number.datatype.raw, Int32(rank), 0, raw, $0)
+    }
+  }
+
+  /// How many bytes the next message of another rank has; nil while none is there (`MPI_Iprobe`).
+  public func messageSize(from rank: Int) throws -> Int? {
+    var isThere: Int32 = 0
+    var status = MPI_Status()
+    try checked("MPI_Iprobe", MPI_Iprobe(Int32(rank), 0, raw, &isThere, &status))
+    guard isThere != 0 else { return nil }
+    var count: Int32 = 0
+    try checked("MPI_Get_count", MPI_Get_count(&status, UInt8.datatype.raw, &count))
+    return Int(count)
+  }
+
   /// Starts receiving from another rank (`MPI_Irecv`).
   public func startReceive<Number: MPINumber>(
     _ values: UnsafeMutableBufferPointer<Number>, from rank: Int

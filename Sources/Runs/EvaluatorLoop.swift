@@ -1,6 +1,7 @@
 import Checkpoints
 import Corpus
 import Foundation
+import Glibc
 import Model
 import Training
 
@@ -9,6 +10,8 @@ final class EvaluatorLoop {
   private let configuration: RunConfiguration
   private let group: any RankGroup
   private let link: any EvaluatorLink
+  /// Where this rank keeps copies of checkpoints.
+  private let receiver: FileReceiver?
   private let parameters: Parameters
   private let validation: Evaluator<TokenReader>?
   private let test: Evaluator<TokenReader>?
@@ -17,12 +20,14 @@ final class EvaluatorLoop {
   private let clock = ContinuousClock()
 
   init(
-    _ configuration: RunConfiguration, group: any RankGroup, link: any EvaluatorLink, corpus: PreparedCorpus,
+    _ configuration: RunConfiguration, group: any RankGroup, link: any EvaluatorLink, receiver: FileReceiver?,
+    corpus: PreparedCorpus,
     parameters: Parameters, validation: Evaluator<TokenReader>?, test: Evaluator<TokenReader>?
   ) {
     self.configuration = configuration
     self.group = group
     self.link = link
+    self.receiver = receiver
     self.parameters = parameters
     self.validation = validation
     self.test = test
@@ -34,11 +39,18 @@ final class EvaluatorLoop {
   /// Until the run ends; throws what the run has failed with.
   func run() throws -> RunOutcome {
     while true {
+      try receiver?.move()
       guard try desk.isEmpty || isTaskComing() else {
         try tell(write([], abandoned: []))
         continue
       }
       group.does("waiting for a task", step: 0, isResting: true)
+      if let receiver {
+        while try !link.isTaskComing() {
+          try receiver.move()
+          usleep(5000)
+        }
+      }
       let task = try JSONDecoder().decode(
         EvaluatorTask.self, from: Data(link.take(parameters.buffer.values)))
       group.does(RunActivity.evaluating.rawValue, step: 0, isResting: false)

@@ -1,4 +1,5 @@
 import Corpus
+import Files
 import Foundation
 import Inference
 import Kernels
@@ -7,28 +8,44 @@ import Training
 
 /// Opening the corpus and making the model, before the first step.
 extension Run {
-  /// Rank 0 prepares the text if that has to be done; the others open what it made.
-  func openCorpus() throws -> PreparedCorpus {
-    let own = try group.onFirst {
-      try CorpusPreparation.open(configuration.corpus) { [reporter] progress in
-        reporter.report(
-          .preparing(phase: progress.phase.rawValue, done: progress.done, total: progress.total))
+  /// Rank 0 prepares the text if that has to be done; the others open what it made, or what they are sent of it.
+  func openCorpus(_ machines: Machines) throws -> PreparedCorpus {
+    let distributes = configuration.corpus.distribute && machines.all.count > 1
+    let corpus =
+      distributes
+      ? try CorpusDistribution(configuration: configuration, group: group, machines: machines, reporter: reporter)
+        .open()
+      : try openShared()
+    try group.together {
+      for prompt in configuration.generation.prompts {
+        _ = try TextWriter.tokens(of: prompt, Tokenizer(vocabulary: corpus.vocabulary))
       }
+      try requireValidation(corpus)
     }
+    return corpus
+  }
+
+  /// Of a folder that all ranks see, or each machine has a copy of.
+  private func openShared() throws -> PreparedCorpus {
+    let own = try group.onFirst { try CorpusDistribution.openHere(configuration.corpus, reporter) }
     let directory = String(decoding: try group.share(Array((own?.directory ?? "").utf8)), as: UTF8.self)
-    let corpus = try group.together { try own ?? PreparedCorpus(directory: directory) }
+    let remedy =
+      "set corpus.distribute to true, which sends each host what it needs, or copy the folder from rank 0's host"
+    let corpus = try group.together {
+      if let own { return own }
+      guard FileSystem.exists(directory) else {
+        throw CorpusError(directory, "expected the tokens that rank 0 reads, found none", remedy: remedy)
+      }
+      return try PreparedCorpus(directory: directory)
+    }
     let fingerprint = String(
       decoding: try group.share(Array(corpus.manifest.fingerprint.utf8)), as: UTF8.self)
     try group.together {
       guard corpus.manifest.fingerprint == fingerprint else {
         throw CorpusError(
           directory, "expected the tokens that rank 0 reads, \(fingerprint), found \(corpus.manifest.fingerprint)",
-          remedy: "copy the folder from rank 0's host to this one")
+          remedy: remedy)
       }
-      for prompt in configuration.generation.prompts {
-        _ = try TextWriter.tokens(of: prompt, Tokenizer(vocabulary: corpus.vocabulary))
-      }
-      try requireValidation(corpus)
     }
     return corpus
   }

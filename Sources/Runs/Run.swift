@@ -50,13 +50,15 @@ public final class Run {
     group.does(RunActivity.preparing.rawValue, step: 0, isResting: false)
     group.limitStalls(to: configuration.training.stallTimeout)
     reporter.report(.configuration(try ConfigurationReader.yaml(of: configuration)))
-    let corpus = try openCorpus()
-    let hosts = try group.gather(Array(group.host.utf8)).map { String(decoding: $0, as: UTF8.self) }
-    try prepareRanks(corpus, hosts)
+    let machines = try Machines(group)
+    let corpus = try openCorpus(machines)
+    try prepareRanks(corpus, machines.hosts)
+    let folder = try takeFolder(machines)
+    defer { withExtendedLifetime(folder) {} }
     switch try split().role {
-    case .evaluating(let part, let link): return try evaluate(corpus, part, link)
+    case .evaluating(let part, let link): return try evaluate(corpus, folder, part, link)
     case .training(let part, let link):
-      return try train(corpus, part, link, hosts, interruption)
+      return try train(corpus, folder, part, link, machines.hosts, interruption)
     }
   }
 
@@ -68,23 +70,20 @@ public final class Run {
 
   /// On a rank that trains, `part` being all that do.
   private func train(
-    _ corpus: PreparedCorpus, _ part: any RankGroup, _ link: (any EvaluatorLink)?, _ hosts: [String],
-    _ interruption: Interruption
+    _ corpus: PreparedCorpus, _ folder: RunFolder, _ part: any RankGroup, _ link: (any EvaluatorLink)?,
+    _ hosts: [String], _ interruption: Interruption
   ) throws -> RunOutcome {
     let (loop, pool) = try ready {
       let trainer = try makeTrainer(corpus, part)
       let pool = try part.together { try link.map { try EvaluatorPool($0, parameters: trainer.parameters) } }
       let loop = RunLoop(
         configuration, group: part, reporter: reporter, interruption: interruption, control: control, pool: pool,
-        hosts: hosts, corpus: corpus, trainer: trainer,
+        hosts: hosts, folder: folder, corpus: corpus, trainer: trainer,
         validation: try evaluator(of: .validation, corpus, trainer.parameters, part),
         test: try evaluator(of: .test, corpus, trainer.parameters, part))
       return (loop, pool)
     }
-    var lock: FileLock?
-    defer { withExtendedLifetime(lock) {} }
     do {
-      lock = try part.onFirst { try loop.store.take() }
       try loop.beginOrResume(resume)
       report(corpus, loop.trainer)
       try loop.introduce()
@@ -105,14 +104,14 @@ public final class Run {
 
   /// On a rank set aside, `part` being all that are.
   private func evaluate(
-    _ corpus: PreparedCorpus, _ part: any RankGroup, _ link: any EvaluatorLink
+    _ corpus: PreparedCorpus, _ folder: RunFolder, _ part: any RankGroup, _ link: any EvaluatorLink
   ) throws -> RunOutcome {
     let loop = try ready {
       let parameters = try part.together {
         try Parameters(ParameterLayout(configuration.model, vocabularySize: corpus.vocabulary.count))
       }
       return EvaluatorLoop(
-        configuration, group: part, link: link, corpus: corpus, parameters: parameters,
+        configuration, group: part, link: link, receiver: folder.receiver, corpus: corpus, parameters: parameters,
         validation: try evaluator(of: .validation, corpus, parameters, part),
         test: try evaluator(of: .test, corpus, parameters, part))
     }

@@ -4,6 +4,8 @@ public enum RunError: Error, CustomStringConvertible, Equatable {
   case folderIsNotEmpty(String)
   /// So few ranks that none would train.
   case tooFewRanks(count: Int, evaluators: Int)
+  /// Machines that do not share a folder hold different runs of one name, and the first rank's is the older.
+  case otherRun(directory: String, host: String, other: String, step: Int)
   /// What it failed with elsewhere, in its own words.
   case failed(String)
 
@@ -15,6 +17,9 @@ public enum RunError: Error, CustomStringConvertible, Equatable {
     case .tooFewRanks(let count, let evaluators):
       "coordinator.evaluators sets \(evaluators) ranks aside, and there are \(count); expected one more at least, to train: "
         + "start more ranks or lower it"
+    case .otherRun(let directory, let host, let other, let step):
+      "\(directory) holds one run on \(host), and on \(other) step \(step) of another of the same name, begun later; "
+        + "expected one run: remove the folder on the host whose run is not wanted, or give this one another name"
     case .failed(let message): message
     }
   }

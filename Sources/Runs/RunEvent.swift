@@ -22,6 +22,12 @@ public enum RunEvent: Sendable {
   case curve(TrainingPoint)
   /// A checkpoint is safe.
   case saved(SaveSummary)
+  /// It is also safe on another host.
+  case copied(CopySummary)
+  /// The newest checkpoint was brought from another host, which alone had it.
+  case fetched(host: String, step: Int, path: String)
+  /// Every host has the tokens that its ranks read.
+  case distributed(DistributionSummary)
   case test(loss: Double, perplexity: Double, bitsPerToken: Double)
   case sample(Sample)
   case finished(FinishSummary)
@@ -79,6 +85,34 @@ public enum RunEvent: Sendable {
     public let hadToWait: Bool
   }
 
+  public struct CopySummary: Encodable, Equatable, Sendable {
+    public let step: Int
+    /// Where the copy is.
+    public let host: String
+    /// Sent; none where it was there already.
+    public let bytes: Int
+    public let seconds: Double
+  }
+
+  public struct DistributionSummary: Encodable, Equatable, Sendable {
+    public struct Host: Encodable, Equatable, Sendable {
+      public let host: String
+      /// Where it has the tokens.
+      public let directory: String
+      /// Sent to it.
+      public let bytes: Int
+    }
+
+    /// The host that has all of them.
+    public let source: String
+    public let hosts: [Host]
+    /// Sent in all.
+    public let bytes: Int
+    /// Of the whole corpus.
+    public let corpusBytes: Int
+    public let seconds: Double
+  }
+
   public struct EpochSummary: Encodable, Equatable, Sendable {
     public let epoch: Int
     public let epochs: Int
@@ -128,7 +162,7 @@ public enum RunEvent: Sendable {
 extension RunEvent: Encodable {
   private enum Key: String, CodingKey {
     case event, configuration, phase, done, total, path, message, step, epoch, loss, perplexity, bitsPerToken, isBest
-    case knownTokens, vocabularySize
+    case knownTokens, vocabularySize, host
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -184,6 +218,17 @@ extension RunEvent: Encodable {
       try container.encode(point.perplexity, forKey: .perplexity)
     case .saved(let summary):
       try container.encode("saved", forKey: .event)
+      try summary.encode(to: encoder)
+    case .copied(let summary):
+      try container.encode("copied", forKey: .event)
+      try summary.encode(to: encoder)
+    case .fetched(let host, let step, let path):
+      try container.encode("fetched", forKey: .event)
+      try container.encode(host, forKey: .host)
+      try container.encode(step, forKey: .step)
+      try container.encode(path, forKey: .path)
+    case .distributed(let summary):
+      try container.encode("distributed", forKey: .event)
       try summary.encode(to: encoder)
     case .test(let loss, let perplexity, let bitsPerToken):
       try container.encode("test", forKey: .event)

@@ -38,6 +38,7 @@ extension RunLoop {
     // More epochs than it was finished with: there is more to train, and then to test and to sample.
     if trainer.progress.finished == nil { results.reopen() }
     guard let file else { return }
+    folder.copier?.saved(step: found.progress.step, best: bestStep)
     reporter.report(.resumed(path: file.path, step: file.card.progress.step, epoch: file.card.progress.epoch))
     let provenance = Provenance.current(ranks: group.count)
     if file.card.provenance != provenance {
@@ -49,7 +50,8 @@ extension RunLoop {
   }
 
   private func begin() throws {
-    try trainer.begin { [configuration, corpus, reporter] parameters in
+    let origin = "\(Int(Date().timeIntervalSince1970))-\(String(UInt64.random(in: .min ... .max), radix: 16))"
+    try trainer.begin(origin: origin) { [configuration, corpus, reporter] parameters in
       guard !configuration.model.from.isEmpty else { return }
       let base = try BaseModel(configuration, vocabulary: corpus.vocabulary) {
         reporter.report(.warning("passed over a checkpoint that cannot be read: \($0)"))
@@ -153,6 +155,47 @@ extension RunLoop {
         RunEvent.SaveSummary(
           path: outcome.path, step: outcome.step, stalledSeconds: outcome.stalledSeconds, seconds: outcome.seconds,
           hadToWait: outcome.hadToWait)))
+    folder.copier?.saved(step: outcome.step, best: bestStep)
+  }
+
+  private var bestStep: Int? { trainer.progress.bestLoss == nil ? nil : trainer.progress.bestStep }
+
+  // MARK: - Copies on another host
+
+  /// At the end of a run copies are waited for so long, and where it is stopped, so that who stops it need not wait.
+  static var copySeconds: Double { 600 }
+  static var hurriedCopySeconds: Double { 20 }
+
+  /// Moves along what is being copied, without waiting.
+  func moveCopies() throws {
+    if let outcome = try folder.copier?.move() { report(outcome) }
+    try folder.receiver?.move()
+  }
+
+  /// Waits until what was saved is copied, or for so many seconds. All ranks that train take part.
+  func settleCopies(seconds: Double, abandons: Bool) throws {
+    guard let keeper = folder.keeper else { return }
+    if let copier = folder.copier {
+      try copier.settle(seconds: seconds, abandons: abandons).forEach(report)
+      // Ranks set aside take what comes whenever it comes.
+      if keeper < group.count { try copier.sayOver() }
+    }
+    try folder.receiver?.moveUntilOver()
+    try group.waitForAll()
+  }
+
+  private func report(_ outcome: CheckpointCopier.Outcome) {
+    guard let host = folder.copier?.host else { return }
+    if let error = outcome.error {
+      reporter.report(
+        .warning(
+          "the checkpoint of step \(outcome.step) could not be copied to \(host): \(error); it is on this host, and the "
+            + "copies before it are as they were"))
+      return
+    }
+    reporter.report(
+      .copied(
+        RunEvent.CopySummary(step: outcome.step, host: host, bytes: outcome.bytes, seconds: outcome.seconds)))
   }
 }
 

@@ -48,11 +48,13 @@ final class RunLoop {
   /// Of all ranks, those set aside included.
   private let hosts: [String]
   private let writer: SampleWriter
+  /// Where copies of checkpoints go.
+  let folder: RunFolder
 
   init(
     _ configuration: RunConfiguration, group: any RankGroup, reporter: any Reporter, interruption: Interruption,
-    control: (any RunControl)?, pool: EvaluatorPool?, hosts: [String], corpus: PreparedCorpus,
-    trainer: Trainer<TokenReader>,
+    control: (any RunControl)?, pool: EvaluatorPool?, hosts: [String], folder: RunFolder,
+    corpus: PreparedCorpus, trainer: Trainer<TokenReader>,
     validation: Evaluator<TokenReader>?,
     test: Evaluator<TokenReader>?
   ) {
@@ -63,6 +65,7 @@ final class RunLoop {
     self.control = control
     self.pool = pool
     self.hosts = hosts
+    self.folder = folder
     hasEvaluators = configuration.coordinator.evaluators > 0
     self.corpus = corpus
     self.trainer = trainer
@@ -98,6 +101,7 @@ final class RunLoop {
   func run() throws -> RunOutcome {
     let wasFinished = trainer.progress.finished != nil
     if results.isComplete {
+      try settleCopies(seconds: Self.copySeconds, abandons: true)
       reporter.report(.finished(summary(trained: false)))
       return .finished
     }
@@ -106,6 +110,7 @@ final class RunLoop {
       evaluated: curves.validation.last?.step,
       generated: results.samples.last?.step, saved: trainer.progress.step)
     while true {
+      try moveCopies()
       let directive = try agree {
         try listen()
         return coordinator.next(at: try moment())
@@ -122,14 +127,18 @@ final class RunLoop {
       case .write(let orders, let abandoned): try write(orders, abandoned: abandoned)
       case .take(let result): take(result)
       case .waitForEvaluators: _ = try group.onFirst { try pool?.waitForMessages().forEach(hear) }
-      case .pause: _ = try group.onFirst { try rest(coordinator) }
+      case .pause:
+        try settleCopies(seconds: Self.hurriedCopySeconds, abandons: false)
+        _ = try group.onFirst { try rest(coordinator) }
       case .fail(let message): throw RunError.failed(message)
       case .finish:
         try finish()
+        try settleCopies(seconds: Self.copySeconds, abandons: true)
         reporter.report(.finished(summary(trained: !wasFinished)))
         return .finished
       case .stop(let reason):
         try saveForLater()
+        try settleCopies(seconds: Self.hurriedCopySeconds, abandons: true)
         reporter.report(
           .interrupted(
             reason: reason, step: trainer.progress.step, checkpoint: store.path(step: trainer.progress.step)))

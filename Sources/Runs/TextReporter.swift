@@ -56,7 +56,9 @@ public final class TextReporter: Reporter {
       line(
         "step \(point.step)  validation loss \(Self.number(point.loss)), perplexity \(Self.number(point.perplexity))"
           + (isBest ? "  best" : ""))
-    case .curve, .saved: break
+    case .curve, .saved, .copied: break
+    case .fetched(let host, let step, let path): line("brought step \(step) from \(host) to \(path)")
+    case .distributed(let summary): line(Self.text(summary))
     case .test(let loss, let perplexity, let bits):
       line(
         "test     loss \(Self.number(loss)) nats, \(Self.number(bits)) bits a token, perplexity \(Self.number(perplexity))"
@@ -148,6 +150,13 @@ public final class TextReporter: Reporter {
       text += "validation loss \(number(loss)) perplexity \(number(perplexity))\(epoch.isBest ? " *" : "  ")  "
     }
     return text + "\(thousands(epoch.tokensPerSecond)) tokens/s  \(duration(epoch.seconds))"
+  }
+
+  private static func text(_ summary: RunEvent.DistributionSummary) -> String {
+    let sent = summary.hosts.filter { $0.bytes > 0 }.map { "\(megabytes($0.bytes)) to \($0.host)" }
+    if sent.isEmpty { return "tokens   every host has those that it needs" }
+    return "tokens   \(summary.source) sent \(sent.joined(separator: ", ")), of \(megabytes(summary.corpusBytes)), in "
+      + String(format: "%.1f s", summary.seconds)
   }
 
   private static func pad(_ value: Int, like widest: Int) -> String {

@@ -49,18 +49,14 @@ public final class Evaluator<Source: TokenSource> {
         remedy: "the first token is only read, so that one alone has no loss: give more text")
     }
     self.group = group
-    // More lanes than predictions would be empty, and longer windows too.
-    layout = EvaluationLayout(tokens: source.count, lanes: min(lanes, source.count - 1))
+    layout = .evaluating(tokens: source.count, lanes: lanes)
+    // Longer windows would be empty.
     let sequenceLength = min(sequenceLength, layout.longest)
     self.sequenceLength = sequenceLength
-    let total = layout.lanes
-    let laneRanges =
-      laneGroups.map { groups in group.ownLanes(of: groups).map { evenStretch($0, of: groups, in: total) } }
-      ?? [group.ownLanes(of: total)]
+    let laneRanges = laneBlocks(of: layout.lanes, groups: laneGroups, rank: group.rank, ranks: group.count)
     // A rank without lanes only takes part in the sum.
     blocks = try laneRanges.filter { !$0.isEmpty }.map { [layout] lanes in
-      let first = layout.predictions(lane: lanes.lowerBound).lowerBound
-      try source.verify(first - 1..<layout.predictions(lane: lanes.upperBound - 1).upperBound)
+      try source.verify(layout.tokens(of: lanes))
       return Block(
         cursor: EvaluationCursor(source: source, layout: layout, lanes: lanes),
         model: try LanguageModel(

@@ -1,4 +1,3 @@
-import Corpus
 import Kernels
 
 /// Sums gradients over all ranks, in memory that it has made. The sum may travel while lower layers still go backward:
@@ -46,6 +45,8 @@ public protocol RankGroup: AnyObject {
   func does(_ activity: String, step: Int, isResting: Bool)
   /// For how long a rank may stand still, in seconds; 0: for ever.
   func limitStalls(to seconds: Double)
+  /// For messages beside all else. All ranks take part, of whom there are others than this one.
+  func makeLink() throws -> any RankLink
   /// Sets the last ranks aside to evaluate; at least one must be left to train. All ranks take part.
   func split(evaluators: Int) throws -> RankSplit
 }
@@ -56,9 +57,6 @@ extension RankGroup {
   public func limitStalls(to seconds: Double) {}
 
   public var isFirst: Bool { rank == 0 }
-
-  /// The lanes, of `total`, that this rank owns: contiguous blocks, sizes differing by one at most.
-  public func ownLanes(of total: Int) -> Range<Int> { evenStretch(rank, of: count, in: total) }
 
   /// Runs `body`, which makes no call on the group, on every rank. If it fails anywhere it fails everywhere,
   /// so that no rank goes on to wait for one that has given up.
@@ -130,6 +128,7 @@ public final class SingleRank: RankGroup {
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {}
   public func waitForAll() {}
   public func allArrive(within time: Duration) -> Bool { true }
+  public func makeLink() -> any RankLink { preconditionFailure("no other rank") }
   public func split(evaluators: Int) -> RankSplit {
     precondition(evaluators == 0, "there is one rank")
     return RankSplit(role: .training(self, nil))

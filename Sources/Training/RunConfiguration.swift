@@ -170,6 +170,8 @@ public struct OutputConfiguration: Codable, Equatable, Sendable {
   public var diskBudget = 0.0
   /// A rank whose own work in a step takes so many times that of the median rank, lane for lane, is named; 0: none is.
   public var stragglerRatio = 1.5
+  /// Copies each checkpoint to a second host, where there is one that does not see the run's folder.
+  public var copyCheckpoints = true
 
   public init() {}
 }

@@ -69,9 +69,9 @@ public final class Trainer<Source: TokenSource> {
     let tree =
       training.reproducible ? SumTree(groups: training.laneGroups, layout: parameterLayout, group: group) : nil
     self.tree = tree
-    let laneRanges =
-      tree.map { $0.own.map { evenStretch($0, of: training.laneGroups, in: training.batchSize) } }
-      ?? [group.ownLanes(of: training.batchSize)]
+    let laneRanges = laneBlocks(
+      of: training.batchSize, groups: training.reproducible ? training.laneGroups : nil, rank: group.rank,
+      ranks: group.count)
     // Blocks of the same size learn one after the other: they share a model.
     var models: [Int: LanguageModel] = [:]
     blocks = try laneRanges.map { [times] lanes in
@@ -123,17 +123,15 @@ public final class Trainer<Source: TokenSource> {
 
   /// Checks the token files this rank will read, so that a damaged one is found now.
   public func verifyTokens() throws {
-    for lane in blocks.flatMap(\.lanes) {
-      let first = layout.predictions(lane: lane, window: 0)
-      let last = layout.predictions(lane: lane, window: layout.windowsPerEpoch - 1)
-      try source.verify(first.lowerBound - 1..<last.upperBound)
-    }
+    for lane in blocks.flatMap(\.lanes) { try source.verify(layout.tokens(of: lane)) }
   }
 
   // MARK: - Where a run begins
 
-  /// Starts afresh from the seed. The first rank may put other numbers over those in `change`.
-  public func begin(_ change: (Parameters) throws -> Void = { _ in }) throws {
+  /// Starts afresh from the seed. The first rank may put other numbers over those in `change`; `origin` is that of the
+  /// progress.
+  public func begin(origin: String = "", _ change: (Parameters) throws -> Void = { _ in }) throws {
+    progress.origin = origin
     parameters.initialize(configuration.model, seed: configuration.seed)
     _ = try group.onFirst { try change(parameters) }
     try becomeAlike()

@@ -22,6 +22,9 @@ public struct TrainingProgress: Codable, Equatable, Sendable {
   public var reductions = 0
   /// Why the run is over; nil while it goes on.
   public var finished: FinishReason?
+  /// Tells the run from another of the same name: when it was begun, and a random number. Empty where it was begun by a
+  /// program that knew no such.
+  public var origin = ""
 
   public enum FinishReason: String, Codable, Sendable {
     case epochs

@@ -66,6 +66,7 @@ private final class FaultyRanks: RankGroup {
   }
   func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws { try group.broadcast(bytes) }
   func waitForAll() throws { try group.waitForAll() }
+  func makeLink() throws -> any RankLink { try group.makeLink() }
 }
 
 private func makeTrainer(_ group: any RankGroup) throws -> Trainer<[Int32]> {

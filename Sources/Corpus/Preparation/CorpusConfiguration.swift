@@ -16,6 +16,8 @@ public struct CorpusConfiguration: Codable, Equatable, Sendable {
   public var prepared: String
   /// The folder where the tokens of plain text are kept.
   public var cache: String
+  /// Sends the tokens from the first rank's host to others, where ranks run on several that have not got them.
+  public var distribute: Bool
 
   public var tokenizer: TokenizerKind
   /// Words seen less often than this in the training part become `<unk>`.
@@ -35,7 +37,7 @@ public struct CorpusConfiguration: Codable, Equatable, Sendable {
   public init(
     text: PathList = [], split: [Double] = [0.9, 0.05, 0.05],
     train: PathList = [], validation: PathList = [], test: PathList = [],
-    prepared: String = "", cache: String = "checkpoints/.corpora",
+    prepared: String = "", cache: String = "checkpoints/.corpora", distribute: Bool = false,
     tokenizer: TokenizerKind = .words, minimumCount: Int = 1, maximumVocabulary: Int = 0,
     vocabulary: String = "", shards: Int = 1, sampleLines: Int = 0, sampleSeed: UInt64 = 1
   ) {
@@ -46,6 +48,7 @@ public struct CorpusConfiguration: Codable, Equatable, Sendable {
     self.test = test
     self.prepared = prepared
     self.cache = cache
+    self.distribute = distribute
     self.tokenizer = tokenizer
     self.minimumCount = minimumCount
     self.maximumVocabulary = maximumVocabulary
@@ -57,9 +60,29 @@ public struct CorpusConfiguration: Codable, Equatable, Sendable {
 }
 
 extension CorpusConfiguration {
+  /// Manifests that were written before there was `distribute` lack it.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    try self.init(
+      text: values.decode(PathList.self, forKey: .text), split: values.decode([Double].self, forKey: .split),
+      train: values.decode(PathList.self, forKey: .train),
+      validation: values.decode(PathList.self, forKey: .validation), test: values.decode(PathList.self, forKey: .test),
+      prepared: values.decode(String.self, forKey: .prepared), cache: values.decode(String.self, forKey: .cache),
+      distribute: values.decodeIfPresent(Bool.self, forKey: .distribute) ?? false,
+      tokenizer: values.decode(TokenizerKind.self, forKey: .tokenizer),
+      minimumCount: values.decode(Int.self, forKey: .minimumCount),
+      maximumVocabulary: values.decode(Int.self, forKey: .maximumVocabulary),
+      vocabulary: values.decode(String.self, forKey: .vocabulary), shards: values.decode(Int.self, forKey: .shards),
+      sampleLines: values.decode(Int.self, forKey: .sampleLines),
+      sampleSeed: values.decode(UInt64.self, forKey: .sampleSeed))
+  }
+
   /// Throws `CorpusError` naming the key that is wrong or missing. Looks at no file.
   public func validate() throws {
     try validateSource()
+    try require(
+      !cache.isEmpty || !distribute, "cache", "expected a folder for the tokens that a host is sent, found none",
+      remedy: "name one")
     if !prepared.isEmpty { return }
     try require(
       split.count == 3 && split.allSatisfy { $0 >= 0 } && abs(split.reduce(0, +) - 1) <= 1e-9, "split",

@@ -83,7 +83,11 @@ public struct CorpusManifest: Codable, Equatable, Sendable {
         directory, "expected prepared tokens, found no \(CorpusManifest.fileName)",
         remedy: "prepare the text with `lockstep corpus prepare`, or name another folder")
     }
-    let data = try MappedFile.withBytes(of: path) { Data($0) }
+    try self.init(json: try MappedFile.withBytes(of: path) { Data($0) }, path: path)
+  }
+
+  /// Of a file's contents.
+  init(json data: Data, path: String) throws {
     do {
       let version = try JSONDecoder().decode(VersionOnly.self, from: data).formatVersion
       guard version <= CorpusManifest.formatVersion else {
@@ -103,11 +107,16 @@ public struct CorpusManifest: Codable, Equatable, Sendable {
   }
 
   func write(to directory: String) throws {
+    let file = try OutputFile("\(directory)/\(CorpusManifest.fileName)")
+    try file.write(json())
+    try file.finish()
+  }
+
+  /// What `init(json:path:)` reads.
+  func json() throws -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    let file = try OutputFile("\(directory)/\(CorpusManifest.fileName)")
-    try file.write(encoder.encode(self))
-    try file.finish()
+    return try encoder.encode(self)
   }
 
   /// What to do about any file of a prepared folder that is not as it was written.

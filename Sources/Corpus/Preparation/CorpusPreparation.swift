@@ -21,6 +21,32 @@ public enum CorpusPreparation {
     return try make(sources, into: directory, progress) { current(directory, sources) != nil }
   }
 
+  /// Whether neither the text nor the tokens that a configuration names are on this host.
+  public static func isMissing(_ configuration: CorpusConfiguration) -> Bool {
+    if !configuration.prepared.isEmpty {
+      return !FileSystem.exists("\(configuration.prepared)/\(CorpusManifest.fileName)")
+    }
+    let texts = [configuration.text, configuration.train, configuration.validation, configuration.test]
+    return !texts.flatMap(\.paths).allSatisfy(FileSystem.exists)
+  }
+
+  /// The corpus of a configuration, if all of it is on this host already: under the path it names, made of its text, or
+  /// sent here. Nothing is prepared, and token files are not looked at: see `PreparedCorpus.verify`.
+  public static func find(_ configuration: CorpusConfiguration) throws -> PreparedCorpus? {
+    try configuration.validate()
+    if !isMissing(configuration) {
+      if !configuration.prepared.isEmpty { return try PreparedCorpus(directory: configuration.prepared) }
+      if let sources = try existingSources(configuration),
+        let corpus = current("\(configuration.cache)/\(try sources.folderName())", sources)
+      {
+        return corpus
+      }
+    }
+    let sent = try CorpusCache.directory(for: configuration)
+    guard FileSystem.exists("\(sent)/\(CorpusManifest.fileName)") else { return nil }
+    return try PreparedCorpus(directory: sent)
+  }
+
   /// Prepares the text a configuration describes into a folder of the caller's choice, in place of tokens
   /// prepared there before. Throws as `open` does, and for a folder that holds anything else.
   public static func prepare(
@@ -45,17 +71,29 @@ public enum CorpusPreparation {
   private static func findSources(
     _ configuration: CorpusConfiguration, _ progress: @escaping (PreparationProgress) -> Void
   ) throws -> CorpusSources {
-    guard configuration.sampleLines > 0 else { return try CorpusSources(configuration) }
-    let (lines, seed) = (configuration.sampleLines, configuration.sampleSeed)
-    let folder = "\(configuration.cache)/sample-\(lines)-lines-seed-\(seed)"
-    var configuration = configuration
-    configuration.text = [SampleText.path(in: folder)]
-    if !FileSystem.exists(configuration.text.paths[0]) {
-      try SampleText.write(lines: lines, seed: seed, to: folder) {
-        progress(PreparationProgress(phase: .sampling, done: $0, total: lines))
-      }
+    if let sources = try existingSources(configuration) { return sources }
+    let lines = configuration.sampleLines
+    try SampleText.write(lines: lines, seed: configuration.sampleSeed, to: sampleFolder(configuration)) {
+      progress(PreparationProgress(phase: .sampling, done: $0, total: lines))
     }
-    return try CorpusSources(configuration)
+    return try CorpusSources(withSample(configuration))
+  }
+
+  /// Nil where the sample text has not been made yet.
+  private static func existingSources(_ configuration: CorpusConfiguration) throws -> CorpusSources? {
+    guard configuration.sampleLines > 0 else { return try CorpusSources(configuration) }
+    let configuration = withSample(configuration)
+    return FileSystem.exists(configuration.text.paths[0]) ? try CorpusSources(configuration) : nil
+  }
+
+  private static func sampleFolder(_ configuration: CorpusConfiguration) -> String {
+    "\(configuration.cache)/sample-\(configuration.sampleLines)-lines-seed-\(configuration.sampleSeed)"
+  }
+
+  private static func withSample(_ configuration: CorpusConfiguration) -> CorpusConfiguration {
+    var configuration = configuration
+    configuration.text = [SampleText.path(in: sampleFolder(configuration))]
+    return configuration
   }
 
   /// The tokens in a folder, if they are what these sources would give now.

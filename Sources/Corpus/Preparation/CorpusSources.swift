@@ -18,6 +18,7 @@ struct CorpusSources {
     var settings = configuration
     settings.prepared = ""
     settings.cache = ""
+    settings.distribute = false
     settings.text = try CorpusSources.resolve(configuration.text)
     settings.train = try CorpusSources.resolve(configuration.train)
     settings.validation = try CorpusSources.resolve(configuration.validation)
@@ -44,11 +45,7 @@ struct CorpusSources {
 
   /// The name of the folder that keeps these tokens: another for other settings or paths.
   func folderName() throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .sortedKeys
-    var digest = Digest()
-    try encoder.encode(settings).withUnsafeBytes { digest.update($0) }
-    return "\(stem)-\(digest.hex().prefix(12))"
+    "\(stem)-\(try settings.digest.prefix(12))"
   }
 
   /// The texts of the parts.
@@ -143,4 +140,17 @@ func withoutExtension(_ path: String) -> String {
   let name = FileSystem.name(of: path)
   guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return path }
   return String(path.dropLast(name[dot...].count))
+}
+
+extension CorpusConfiguration {
+  /// Another for other settings.
+  var digest: String {
+    get throws {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = .sortedKeys
+      var digest = Digest()
+      try encoder.encode(self).withUnsafeBytes { digest.update($0) }
+      return digest.hex()
+    }
+  }
 }

@@ -4,9 +4,12 @@ import Files
 struct TokenFile {
   private let file: MappedFile
   private let format: TokenFormat
+  private let vocabularySize: Int
 
-  /// Throws `FileError`, and `CorpusError` for a file that is not what the manifest says.
-  init(directory: String, shard: CorpusManifest.Shard, vocabularySize: Int) throws {
+  /// Throws `FileError`, and `CorpusError` for a file that is not what the manifest says. Of one that is not whole only
+  /// size and header are checked.
+  init(directory: String, shard: CorpusManifest.Shard, vocabularySize: Int, isWhole: Bool = true) throws {
+    self.vocabularySize = vocabularySize
     file = try MappedFile("\(directory)/\(shard.file)")
     format = TokenFormat(
       width: TokenFormat.width(vocabularySize: vocabularySize), tokens: shard.tokens)
@@ -14,11 +17,35 @@ struct TokenFile {
     guard file.bytes.starts(with: format.header) else {
       throw damaged("expected a header for \(format.tokens) tokens of \(format.width) bytes, found another")
     }
+    guard isWhole else { return }
     let (digest, largest) = survey()
     try require("SHA-256", shard.sha256, digest)
+    try require(largest: largest)
+  }
+
+  private func require(largest: Int) throws {
     guard largest < vocabularySize else {
       throw damaged("expected tokens below \(vocabularySize), found \(largest)")
     }
+  }
+
+  /// Checks a piece of the tokens, given by its bytes in the file.
+  func verify(_ bytes: Range<Int>, digest: ArraySlice<UInt8>) throws {
+    guard Digest.of(UnsafeRawBufferPointer(rebasing: file.bytes[bytes]))[...] == digest else {
+      throw CorpusError(
+        file.path,
+        "expected the tokens that were sent, found others in bytes \(bytes.lowerBound) to \(bytes.upperBound)",
+        remedy: "start again: they are sent anew")
+    }
+    try require(largest: largest(in: bytes))
+    file.release(bytes)
+  }
+
+  private func largest(in bytes: Range<Int>) -> Int {
+    let first = (bytes.lowerBound - TokenFormat.headerSize) / format.width
+    var largest = -1
+    forEach(in: first..<first + bytes.count / format.width) { _, token in largest = max(largest, Int(token)) }
+    return largest
   }
 
   /// The digest of the whole file, and its largest token (-1 without any), in one pass.
@@ -30,10 +57,7 @@ struct TokenFile {
     for start in stride(from: TokenFormat.headerSize, to: file.bytes.count, by: step) {
       let piece = start..<min(start + step, file.bytes.count)
       digest.update(UnsafeRawBufferPointer(rebasing: file.bytes[piece]))
-      let tokens = (piece.lowerBound - TokenFormat.headerSize) / format.width
-      forEach(in: tokens..<tokens + piece.count / format.width) { _, token in
-        largest = max(largest, Int(token))
-      }
+      largest = max(largest, self.largest(in: piece))
       file.release(piece)
     }
     return (digest.hex(), largest)

@@ -1,5 +1,5 @@
-/// The tokens of one part of a prepared corpus. A token file is mapped, and checked whole, when the first of
-/// its tokens is asked for; it is unmapped with the reader. Every token read is below the vocabulary's size.
+/// The tokens of one part of a prepared corpus. A token file is mapped, and checked whole (or piece by piece, where not
+/// all of it may be there), when the first of its tokens is asked for; it is unmapped with the reader. Every token read is below the vocabulary's size.
 public final class TokenReader: TokenSource {
   public let count: Int
 
@@ -9,9 +9,12 @@ public final class TokenReader: TokenSource {
   /// Where each shard begins in the part.
   private let starts: [Int]
   private var files: [TokenFile?]
+  /// Of each shard, where they are checked piece by piece.
+  private var checks: [PieceCheck]?
 
-  init(directory: String, part: CorpusManifest.Part, vocabularySize: Int) {
+  init(directory: String, part: CorpusManifest.Part, vocabularySize: Int, pieces: [PieceCheck]? = nil) {
     self.directory = directory
+    checks = pieces
     self.vocabularySize = vocabularySize
     count = part.tokens
     shards = part.shards
@@ -32,7 +35,8 @@ public final class TokenReader: TokenSource {
       let end = min(range.upperBound, starts[shard] + shards[shard].tokens)
       if next >= end { continue }
       let rest = UnsafeMutableBufferPointer(rebasing: output[(next - range.lowerBound)...])
-      try file(shard).copy(next - starts[shard]..<end - starts[shard], into: rest)
+      let range = next - starts[shard]..<end - starts[shard]
+      try file(shard, with: range).copy(range, into: rest)
       next = end
     }
   }
@@ -42,17 +46,22 @@ public final class TokenReader: TokenSource {
     for shard in shards.indices
     where !range.isEmpty && starts[shard] < range.upperBound && range.lowerBound < starts[shard] + shards[shard].tokens
     {
-      _ = try file(shard)
+      let own = range.clamped(to: starts[shard]..<starts[shard] + shards[shard].tokens)
+      _ = try file(shard, with: own.lowerBound - starts[shard]..<own.upperBound - starts[shard])
     }
   }
 
   /// How many token files have been mapped so far.
   var mappedFiles: Int { files.count { $0 != nil } }
 
-  private func file(_ shard: Int) throws -> TokenFile {
-    if let file = files[shard] { return file }
-    let file = try TokenFile(directory: directory, shard: shards[shard], vocabularySize: vocabularySize)
+  /// A token file, in which these tokens have been checked.
+  private func file(_ shard: Int, with tokens: Range<Int>) throws -> TokenFile {
+    let file =
+      try files[shard]
+      ?? TokenFile(
+        directory: directory, shard: shards[shard], vocabularySize: vocabularySize, isWhole: checks == nil)
     files[shard] = file
+    try checks?[shard].require(tokens, of: file)
     return file
   }
 }

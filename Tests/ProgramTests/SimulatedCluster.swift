@@ -1,0 +1,79 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Hosts on this machine, made by `launch/simulate-cluster`, which needs root; gone with this value.
+///
+/// Each has lockstep, lockstepd and a hostfile of all nodes in its home folder.
+final class SimulatedCluster {
+  private let name = "test-\(ProcessInfo.processInfo.processIdentifier)-\(UUID().uuidString.prefix(8))"
+  private let folder: TemporaryFolder
+
+  /// Throws where none can be made: a test that needs one fails.
+  init(nodes: Int, options: [String] = []) throws {
+    folder = try TemporaryFolder()
+    try command(["up", "\(nodes)"] + options)
+    do {
+      try copy("\(Programs.folder)/lockstep", "\(Programs.folder)/lockstepd")
+    } catch {
+      end()
+      throw error
+    }
+  }
+
+  deinit { end() }
+
+  private func end() {
+    do { try command(["down"]) } catch { print("\(error)") }
+  }
+
+  /// `launch/simulate-cluster …`, which has to succeed.
+  @discardableResult
+  func command(_ arguments: [String]) throws -> Outcome {
+    let outcome = try simulate(arguments)
+    try #require(outcome.status == 0, "simulate-cluster \(arguments): \(outcome.error)")
+    return outcome
+  }
+
+  private func simulate(
+    _ arguments: [String], seconds: Double = 60, signal: Int32? = nil, whenOutputHas text: String = ""
+  ) throws -> Outcome {
+    try Programs.run(
+      "\(Programs.repository)/launch/simulate-cluster", ["--name", name] + arguments, in: folder.path,
+      seconds: seconds, signal: signal, whenOutputHas: text)
+  }
+
+  func copy(on host: String = "all", _ paths: String...) throws { try command(["copy", "--on", host] + paths) }
+
+  /// Writes a file into the home folder of a host.
+  func write(_ name: String, _ text: String, on host: String = "all") throws {
+    try copy(on: host, try folder.write(name, text))
+  }
+
+  /// A command in a host's home folder.
+  func run(_ host: String, _ command: String..., seconds: Double = 60) throws -> Outcome {
+    try simulate(["run", host] + command, seconds: seconds)
+  }
+
+  /// A shell's script in a host's home folder, which has to succeed.
+  @discardableResult
+  func shell(_ host: String, _ script: String) throws -> String {
+    let outcome = try run(host, "bash", "-ec", script)
+    try #require(outcome.status == 0, "\(script) on \(host): \(outcome.error)")
+    return outcome.output
+  }
+
+  /// `lockstep launch` on head, one thread a rank.
+  func launch(_ arguments: [String], seconds: Double = 120) throws -> Outcome {
+    try simulate(["run", "head", "env", "OMP_NUM_THREADS=1", "./lockstep", "launch"] + arguments, seconds: seconds)
+  }
+
+  /// `mpirun …` on head, one thread a rank.
+  func mpirun(
+    _ arguments: [String], seconds: Double = 120, signal: Int32? = nil, whenOutputHas text: String = ""
+  ) throws -> Outcome {
+    try simulate(
+      ["run", "head", "mpirun", "-x", "OMP_NUM_THREADS=1", "-x", "OMPI_MCA_mpi_yield_when_idle=1"] + arguments,
+      seconds: seconds, signal: signal, whenOutputHas: text)
+  }
+}
