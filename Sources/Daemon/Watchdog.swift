@@ -12,10 +12,6 @@ import Synchronization
 /// others finds whether the first is. A launcher, if there is one, is told the same. All of this is on a thread of its
 /// own and goes over connections of its own, so that it works where MPI hangs.
 final class Watchdog: Sendable {
-  /// Exit status of a rank that ended because one of them stood still: EX_PROTOCOL of sysexits.h. The run can be gone on
-  /// with.
-  static let exitStatus: Int32 = 76
-
   let vitals: Vitals
   private let group: MultiThreadedEventLoopGroup
   private let launcher: Heartbeat?
@@ -122,8 +118,8 @@ final class Watchdog: Sendable {
     let message =
       "\(text) The run is ended, as training.stallTimeout says; started again, it goes on from its newest checkpoint."
     Console.error("lockstepd: error: \(message)\n")
-    launcher?.end(Farewell(status: Self.exitStatus, message: message))
+    launcher?.end(Farewell(status: Farewell.stalledStatus, message: message))
     // What is sent leaves by this very thread.
-    group.next().scheduleTask(in: .milliseconds(300)) { _exit(Self.exitStatus) }
+    group.next().scheduleTask(in: .milliseconds(300)) { _exit(Farewell.stalledStatus) }
   }
 }

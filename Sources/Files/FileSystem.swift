@@ -21,7 +21,7 @@ public enum FileSystem {
   }
 
   /// Where a path leads that may be a symbolic link; the path itself where there is nothing.
-  static func followingLinks(_ path: String) -> String {
+  public static func followingLinks(_ path: String) -> String {
     guard let real = realpath(path, nil) else { return path }
     defer { free(real) }
     return String(cString: real)

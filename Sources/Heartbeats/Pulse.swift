@@ -50,6 +50,10 @@ public struct Pulse: Codable, Sendable, Equatable {
 
 /// A rank's last word, before its process ends.
 public struct Farewell: Codable, Sendable, Equatable {
+  /// Exit status of a rank that ended because one of them stood still: EX_PROTOCOL of sysexits.h. The run can be gone on
+  /// with.
+  public static let stalledStatus: Int32 = 76
+
   /// The exit status that it is about to have.
   public var status: Int32
   /// What went wrong, if something did.

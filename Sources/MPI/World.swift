@@ -45,6 +45,14 @@ public enum World {
     return String(decoding: text.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
+  /// What the library says of itself and its version (`MPI_Get_library_version`); MPI need not have been started.
+  public static var library: String {
+    var length: Int32 = 0
+    var text = [CChar](repeating: 0, count: Int(MPI_MAX_LIBRARY_VERSION_STRING))
+    MPI_Get_library_version(&text, &length)
+    return String(decoding: text.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
   /// Ends every rank at once (`MPI_Abort`): for a rank that fails where the others wait for it.
   public static func abort(status: Int32) -> Never {
     MPI_Abort(lockstep_mpi_comm_world(), status)

@@ -1,15 +1,51 @@
 import ArgumentParser
+import ControlAPI
 import Files
+import Foundation
 import Runs
 import Training
 
 /// What `lockstepd run` and `lockstep train` are told on the command line.
 public struct RunOptions: ParsableArguments {
   @Argument(
-    help: "The run's configuration, a YAML file (see configs/README.md).",
+    help: "The run's configuration, a YAML file (see configs/README.md), or - for standard input.",
     completion: .file(extensions: ["yaml", "yml"]))
   public var configuration: String
 
+  @OptionGroup public var choices: RunChoices
+
+  public init() {}
+
+  /// Reads the file and lays the settings over it. Throws `FileError` and `ConfigurationError`.
+  public func readConfiguration() throws -> RunConfiguration {
+    try Self.readConfiguration(configuration, settings: choices.settings)
+  }
+
+  /// Reads a file, or standard input for `-`, and lays settings over it. Throws `FileError` and `ConfigurationError`.
+  public static func readConfiguration(_ configuration: String, settings: [String]) throws -> RunConfiguration {
+    let (yaml, name) = try text(of: configuration)
+    return try ConfigurationReader.read(yaml: yaml, name: name, settings: settings)
+  }
+
+  /// The text of a configuration, and what to call it.
+  private static func text(of configuration: String) throws -> (text: String, name: String) {
+    let isInput = configuration == "-"
+    let name = isInput ? "standard input" : configuration
+    let found =
+      isInput
+      ? String(validating: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
+      : try MappedFile.withBytes(of: configuration) { String(validating: $0, as: UTF8.self) }
+    guard var yaml = found else {
+      throw ConfigurationError(
+        key: "", problem: "this is not UTF-8 text; expected a YAML file", origin: name)
+    }
+    if yaml.hasPrefix("\u{FEFF}") { yaml.removeFirst() }  // a byte-order mark, as some editors write
+    return (yaml, name)
+  }
+}
+
+/// What may be said of any run.
+public struct RunChoices: ParsableArguments {
   @Option(
     name: .customLong("set"), parsing: .singleValue,
     help: ArgumentHelp("Sets one key over the file, as in training.epochs=3. May be repeated.", valueName: "key=value"))
@@ -29,25 +65,22 @@ public struct RunOptions: ParsableArguments {
 
   public init() {}
 
-  /// Reads the file and lays the settings over it. Throws `FileError` and `ConfigurationError`.
-  public func readConfiguration() throws -> RunConfiguration {
-    try Self.readConfiguration(configuration, settings: settings)
-  }
-
-  /// Reads a file and lays settings over it. Throws `FileError` and `ConfigurationError`.
-  public static func readConfiguration(_ configuration: String, settings: [String]) throws -> RunConfiguration {
-    guard var yaml = try MappedFile.withBytes(of: configuration, { String(validating: $0, as: UTF8.self) }) else {
-      throw ConfigurationError(
-        key: "", problem: "this is not UTF-8 text; expected a YAML file", origin: configuration)
-    }
-    if yaml.hasPrefix("\u{FEFF}") { yaml.removeFirst() }  // a byte-order mark, as some editors write
-    return try ConfigurationReader.read(yaml: yaml, name: configuration, settings: settings)
-  }
-
   /// A reporter as the options say; `style` is used where they say nothing of progress.
   public func makeReporter(_ configuration: RunConfiguration, style: ProgressStyle) -> any Reporter {
     logFormat.makeReporter(style: progress ?? style, interval: .seconds(configuration.output.reportSeconds))
   }
+}
+
+/// Where the daemon also listens.
+public struct ListeningOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Also listen on TCP there, as in 127.0.0.1:8080; requests then carry the token from control.token in the run's or "
+        + "daemon's folder.", valueName: "address:port"),
+    transform: { try TCPAddress($0) })
+  public var listen: TCPAddress?
+
+  public init() {}
 }
 
 extension ResumePolicy: ExpressibleByArgument {}

@@ -8,7 +8,7 @@ enum SlurmJob {
   static func secondsLeft(environment: [String: String] = ProcessInfo.processInfo.environment) -> Double? {
     if let end = environment["SLURM_JOB_END_TIME"].flatMap(Double.init) { return end - Date().timeIntervalSince1970 }
     guard let job = environment["SLURM_JOB_ID"] ?? environment["SLURM_JOBID"] else { return nil }
-    return output(of: ["squeue", "--noheader", "--jobs", job, "--format", "%L"]).flatMap(seconds)
+    return CommandOutput.of(["squeue", "--noheader", "--jobs", job, "--format", "%L"]).flatMap(seconds)
   }
 
   /// What squeue writes for time left: `days-hours:minutes:seconds`, the first parts left out where they are nothing, or a
@@ -21,24 +21,5 @@ enum SlurmJob {
     let seconds = clock.reduce(0) { $0 * 60 + ($1 ?? 0) }
     guard parts.count == 2 else { return seconds }
     return Double(parts[0]).map { $0 * 86_400 + seconds }
-  }
-
-  /// What a program writes, if it ends well within ten seconds.
-  private static func output(of command: [String]) -> String? {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = command
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = FileHandle.nullDevice
-    let ended = DispatchSemaphore(value: 0)
-    process.terminationHandler = { _ in ended.signal() }
-    guard (try? process.run()) != nil else { return nil }
-    guard ended.wait(timeout: .now() + 10) == .success else {
-      process.terminate()
-      return nil
-    }
-    guard process.terminationStatus == 0 else { return nil }
-    return String(decoding: pipe.fileHandleForReading.availableData, as: UTF8.self)
   }
 }

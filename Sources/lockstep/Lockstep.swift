@@ -10,6 +10,7 @@ struct Lockstep: ParsableCommand {
     abstract: "Trains and uses recurrent language models on one machine.",
     discussion: """
         lockstep train configs/default.yaml
+        lockstep launch configs/ptb-large.yaml --hostfile hosts
         lockstep generate checkpoints/default --prompt "the cats" --temperature 0.8
         lockstep complete checkpoints/default "the cats"
         lockstep score checkpoints/default hypotheses.txt --rank
@@ -25,7 +26,7 @@ struct Lockstep: ParsableCommand {
       """,
     version: programVersion,
     groupedSubcommands: [
-      CommandGroup(name: "Learning:", subcommands: [Train.self, CorpusCommand.self]),
+      CommandGroup(name: "Learning:", subcommands: [Train.self, Launch.self, CorpusCommand.self]),
       CommandGroup(
         name: "Using a model:", subcommands: [Generate.self, Complete.self, Score.self, Evaluate.self]),
       CommandGroup(

@@ -21,8 +21,8 @@ struct Train: ParsableCommand {
     Console.ignoreBrokenPipes()
     Interruption.catchSignals()
     let configuration = try options.readConfiguration()
-    let reporter = options.makeReporter(configuration, style: Console.outputIsTerminal ? .live : .plain)
-    let run = Run(configuration, group: SingleRank(), reporter: reporter, resume: options.resume)
+    let reporter = options.choices.makeReporter(configuration, style: Console.outputIsTerminal ? .live : .plain)
+    let run = Run(configuration, group: SingleRank(), reporter: reporter, resume: options.choices.resume)
     if try run.start() == .interrupted { throw ExitCode(Interruption.exitStatus) }
   }
 }

@@ -23,7 +23,7 @@ struct Lockstepd: ParsableCommand {
       While it trains, `lockstep ask`, `lockstep job` and `lockstep view` talk to it.
       """,
     version: programVersion,
-    subcommands: [RunCommand.self, ServeCommand.self, BenchmarkCommand.self])
+    subcommands: [RunCommand.self, ServeCommand.self, Check.self, BenchmarkCommand.self])
 
   /// Every rank reads the command line; what is wrong with it, or asked of it, is said by the first alone.
   static func main() {

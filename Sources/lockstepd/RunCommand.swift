@@ -35,9 +35,9 @@ struct RunCommand: ParsableCommand {
       let yaml = try group.share(Array(own.map(ConfigurationReader.yaml)?.utf8 ?? "".utf8))
       let configuration = try ConfigurationReader.read(yaml: String(decoding: yaml, as: UTF8.self))
       // Under mpirun a rank's output always looks like a terminal: who started it says so if it is one.
-      let reporter = options.makeReporter(configuration, style: .plain)
+      let reporter = options.choices.makeReporter(configuration, style: .plain)
       let outcome = try ControlledRun.start(
-        configuration, group: group, reporter: reporter, resume: options.resume, address: listening.listen)
+        configuration, group: group, reporter: reporter, resume: options.choices.resume, address: listening.listen)
       try Console.checkOutput()
       return outcome == .interrupted ? Interruption.exitStatus : 0
     }

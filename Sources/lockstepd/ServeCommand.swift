@@ -45,13 +45,3 @@ struct ServeCommand: ParsableCommand {
     throw ExitCode(status)
   }
 }
-
-/// Where the daemon also listens.
-struct ListeningOptions: ParsableArguments {
-  @Option(
-    help: ArgumentHelp(
-      "Also listen on TCP there, as in 127.0.0.1:8080; requests then carry the token from control.token in the run's or "
-        + "daemon's folder.", valueName: "address:port"),
-    transform: { try TCPAddress($0) })
-  var listen: TCPAddress?
-}

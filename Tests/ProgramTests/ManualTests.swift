@@ -13,7 +13,7 @@ import Testing
     var defaults = 0
     for (name, command) in commands {
       var items = page.sections[name] ?? [:]
-      if command.options["directory"] != nil { items.merge(page.common) { own, _ in own } }
+      if command.options["token-file"] != nil { items.merge(page.common) { own, _ in own } }
       #expect(items.keys.sorted() == command.options.keys.sorted(), "\(name)")
       for (option, info) in command.options {
         guard let item = items[option] else { continue }

@@ -1,0 +1,85 @@
+import Heartbeats
+import NIOPosix
+import Runs
+
+/// What is known of the ranks beside the status of what started them.
+public protocol RankWatch: AnyObject {
+  /// By which ranks find it.
+  var environment: [String: String] { get }
+  /// Forgets what was: ranks are about to be started.
+  func begin()
+  /// Who stands still, and how that is known; nil while nobody does.
+  func look() -> String?
+  /// Whether they have come so far as to train.
+  var isTraining: Bool { get }
+  /// Asks all ranks to save and stop, as that signal would.
+  func askToStop(signal: Int32)
+  /// What is known once all have ended.
+  func verdict() -> RankVerdict
+}
+
+/// How the ranks ended, as they said or as was seen.
+public struct RankVerdict: Equatable, Sendable {
+  /// Who was lost or stood still, in words.
+  public var finding: String?
+  /// Whether a rank told an error of its own, which would come again.
+  public var isError: Bool
+
+  public init(finding: String? = nil, isError: Bool = false) {
+    self.finding = finding
+    self.isError = isError
+  }
+}
+
+/// Hears the ranks' pulses over TCP.
+public final class HubWatch: RankWatch {
+  private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+  private let hub: HeartbeatHub
+  private var begun = ContinuousClock.now
+
+  /// So long, at least, ranks have to start before something is wrong.
+  private static let startTime = Duration.seconds(120)
+
+  /// `timeout` in seconds, as `training.stallTimeout`. Throws what listening throws.
+  public init(timeout: Double) throws {
+    hub = try HeartbeatHub(on: group.next(), timeout: .seconds(timeout))
+  }
+
+  deinit {
+    hub.close()
+    try? group.syncShutdownGracefully()
+  }
+
+  public var environment: [String: String] { [HubAddress.variable: "\(hub.address)"] }
+
+  public func begin() {
+    hub.forget()
+    begun = .now
+  }
+
+  public func look() -> String? {
+    if let finding = hub.look() { return finding.text }
+    let limit = max(Self.startTime, hub.timeout * 2)
+    guard hub.timeout > .zero, hub.records.isEmpty, .now - begun >= limit else { return nil }
+    return
+      "no rank has been heard from in the first \(Int(limit / .seconds(1))) s: they cannot be started, or their hosts cannot "
+      + "open connections to this one."
+  }
+
+  public var isTraining: Bool {
+    hub.records.contains { $0.pulse.activity == "training" || $0.pulse.isResting }
+  }
+
+  public func askToStop(signal: Int32) { hub.askToStop(signal: signal) }
+
+  public func verdict() -> RankVerdict { Self.verdict(hub.records.compactMap(\.farewell), loss: hub.loss?.text) }
+
+  /// `loss` is who was lost before any rank told an error: peers of a lost rank meet with errors too.
+  static func verdict(_ farewells: [Farewell], loss: String?) -> RankVerdict {
+    if let message = farewells.first(where: { $0.status == Farewell.stalledStatus })?.message {
+      return RankVerdict(finding: message)
+    }
+    if let loss { return RankVerdict(finding: loss) }
+    return RankVerdict(isError: farewells.contains { ![0, Interruption.exitStatus].contains($0.status) })
+  }
+}

@@ -1,0 +1,202 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// `lockstep launch` with a real mpirun on this machine.
+@Suite struct LaunchTests {
+  private let settings = set(
+    "training.epochs=12", "model.hiddenSizes=[96, 96]", "output.reportSeconds=0", "generation.temperatures=[]",
+    "coordinator.checkpoint=[50 steps]", "output.keep=3")
+
+  /// In a folder, two ranks of one thread; ended by force after `seconds`.
+  private func launch(
+    _ arguments: [String], in folder: TemporaryFolder, environment: [String: String] = [:], seconds: Double = 180,
+    signal: Int32? = nil, whenOutputHas text: String = ""
+  ) throws -> Outcome {
+    try Programs.run(
+      "\(Programs.folder)/lockstep", ["launch", "-n", "2"] + arguments, in: folder.path, seconds: seconds,
+      environment: Programs.mpirunEnvironment.merging(environment) { $1 }, signal: signal, whenOutputHas: text)
+  }
+
+  // MARK: - Ends
+
+  @Test func aRunIsTrainedAsByMPIRun() throws {
+    let folder = try TemporaryFolder()
+    let configuration = try folder.writeSmallConfiguration()
+    let whole = try Programs.lockstepd(ranks: 2, ["run", configuration] + set("name=whole"), in: folder.path)
+    #expect(whole.status == 0, "\(whole.error)")
+    let launched = try launch([configuration, "--log-format", "json"] + set("name=launched"), in: folder)
+    #expect(launched.status == 0, "\(launched.error)")
+    #expect(try launched.events("finished").count == 1, "its output passes through")
+    #expect(try folder.numbers(of: "launched") == folder.numbers(of: "whole"))
+    #expect(launched.error.contains("lockstep launch: ranks: 2, threads each: 1"), "\(launched.error)")
+  }
+
+  @Test(arguments: [SIGINT, SIGTERM, SIGUSR1])
+  func signalsSaveAndStop(signal: Int32) throws {
+    let folder = try TemporaryFolder()
+    let command = [try folder.writeSmallConfiguration()] + settings
+    let outcome = try launch(command, in: folder, signal: signal, whenOutputHas: "  step ")
+    #expect(outcome.status == 75, "\(outcome.error)")
+    #expect(outcome.output.contains("stopped ("), "\(outcome.output)")
+    #expect(!outcome.error.contains("restart"), "\(outcome.error)")
+  }
+
+  @Test func errorsOfRanksAreNotTriedAgain() throws {
+    let folder = try TemporaryFolder()
+    let configuration = try folder.writeSmallConfiguration()
+    #expect(try launch([configuration], in: folder).status == 0)
+    let again = try launch([configuration, "--resume", "never"], in: folder)
+    #expect(again.status == 1 && again.error.contains("lockstepd: error: "), "\(again.error)")
+    #expect(!again.error.contains("starting again"), "\(again.error)")
+  }
+
+  // MARK: - Accidents
+
+  /// A rank, or mpirun, is killed: the run goes on from its newest checkpoint, and ends with the same bits.
+  @Test(arguments: ["lockstepd", "mpirun"])
+  func whatIsKilledIsStartedAgain(victim: String) throws {
+    let folder = try TemporaryFolder()
+    let command = [try folder.writeSmallConfiguration()] + settings
+    let whole = try launch(command + set("name=whole"), in: folder)
+    #expect(whole.status == 0, "\(whole.error)")
+    let value = UUID().uuidString
+    let killer = Killer(
+      victim, mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { folder.has("checkpoints/killed/step-00000100.h5") })
+    let killed = try launch(command + set("name=killed"), in: folder, environment: ["LOCKSTEP_TEST_LAUNCH": value])
+    #expect(killer.wait() == 1)
+    #expect(killed.status == 0, "\(killed.error)")
+    #expect(killed.output.contains("resuming from"), "\(killed.output)")
+    let story = try #require(killed.error.split(separator: "\n").last)
+    #expect(story.hasPrefix("lockstep launch: finished, after 1 restart. "), "\(killed.error)")
+    #expect(story.contains("killed") && story.contains("; training again "), "\(story)")
+    #expect(try folder.numbers(of: "killed") == folder.numbers(of: "whole"))
+  }
+
+  @Test func restartsHaveALimit() throws {
+    let folder = try TemporaryFolder()
+    let command = [try folder.writeSmallConfiguration(), "--max-restarts", "0"] + settings
+    let value = UUID().uuidString
+    let killer = Killer(
+      "lockstepd", mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { folder.has("checkpoints/small/step-00000050.h5") })
+    let killed = try launch(command, in: folder, environment: ["LOCKSTEP_TEST_LAUNCH": value])
+    #expect(killer.wait() == 1)
+    #expect(killed.status == 137, "\(killed.error)")
+    #expect(killed.error.contains("lockstep launch: given up with status 137. "), "\(killed.error)")
+  }
+
+  /// A rank of a daemon is killed in the middle of a run: it is kept up, and the run goes on.
+  @Test func aDaemonIsKeptUp() throws {
+    let folder = try TemporaryFolder()
+    let configuration = try folder.writeSmallConfiguration()
+    let (value, settings) = (UUID().uuidString, settings)
+    let submitted = DispatchSemaphore(value: 0)
+    Thread.detachNewThread {
+      for _ in 0..<300 {
+        let arguments = ["job", "submit", configuration, "--directory", "queue"] + settings
+        let job = try? Programs.run("\(Programs.folder)/lockstep", arguments, in: folder.path)
+        if job?.status == 0 { break }
+        usleep(100_000)
+      }
+      submitted.signal()
+    }
+    let killer = Killer(
+      "lockstepd", mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { folder.has("queue/small/step-00000100.h5") })
+    let outcome = try launch(
+      ["--serve", "--directory", "queue"], in: folder, environment: ["LOCKSTEP_TEST_LAUNCH": value], signal: SIGTERM,
+      whenOutputHas: "finished (epochs)")
+    submitted.wait()
+    #expect(killer.wait() == 1)
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.output.contains("resuming from"), "\(outcome.output)")
+    #expect(outcome.error.contains("lockstep launch: finished, after 1 restart. "), "\(outcome.error)")
+  }
+
+  // MARK: - What is said before
+
+  @Test func nothingIsStartedToLookAtIt() throws {
+    let folder = try TemporaryFolder()
+    let configuration = try folder.writeSmallConfiguration()
+    try folder.write("hosts", "localhost slots=2\n")
+    for arguments in [["--dry-run"], ["--dry-run", "--hostfile", "hosts"]] {
+      let outcome = try launch(arguments + [configuration], in: folder)
+      #expect(outcome.status == 0, "\(outcome.error)")
+      let line = try #require(outcome.lines.last)
+      #expect(line.contains("/mpirun ") && line.contains(" -n 2 ") && line.contains("lockstepd run -"), "\(line)")
+      #expect(!folder.has("checkpoints"))
+    }
+  }
+
+  @Test func mistakesAreRefused() throws {
+    let folder = try TemporaryFolder()
+    let configuration = try folder.writeSmallConfiguration()
+    try folder.write("hosts", "localhost slots=2\nnode2 slot=3\nnode3 slots=none\n")
+    let hosts = try launch([configuration, "--hostfile", "hosts"], in: folder)
+    #expect(hosts.status == 1)
+    #expect(hosts.error.contains("hosts:2: ") && hosts.error.contains("hosts:3: "), "\(hosts.error)")
+    let program = try launch([configuration, "--program", "/nowhere/lockstepd"], in: folder)
+    #expect(program.status == 1)
+    #expect(program.error.contains("expected the program at /nowhere/lockstepd, found none; "), "\(program.error)")
+    let text = try launch([configuration] + set("corpus.sampleLines=0", "corpus.text=nothing.txt"), in: folder)
+    #expect(text.status == 1)
+    #expect(text.error.contains("expected the corpus, found none (no nothing.txt in /"), "\(text.error)")
+    for arguments in [[], [configuration, "--serve"], [configuration, "--threads", "0"]] {
+      #expect(try launch(arguments, in: folder).status == 64, "\(arguments)")
+    }
+    #expect(!folder.has("checkpoints"))
+  }
+
+  @Test func aHostTellsAboutItself() throws {
+    let folder = try TemporaryFolder()
+    let configuration = try folder.writeSmallConfiguration()
+    #expect(try launch([configuration], in: folder).status == 0)
+    let text = try String(contentsOfFile: folder.file(configuration), encoding: .utf8)
+    let outcome = try Programs.run(
+      "\(Programs.folder)/lockstepd", ["check", "-", "--format", "json"], in: folder.path, input: text)
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let report = try #require(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+    #expect((report["digest"] as? String)?.count == 64)
+    #expect(report["checkpoint"] as? Int ?? 0 > 100)
+    #expect((report["corpus"] as? [String: Any])?.keys.first == "prepared")
+    let mpirun = try Programs.run("mpirun", ["--version"], in: "/").output
+    let library = try #require(report["library"] as? String)
+    #expect(mpirun.contains(") \(library)\n"), "\(library)")
+    let people = try Programs.run("\(Programs.folder)/lockstepd", ["check", configuration], in: folder.path)
+    #expect(people.status == 0 && people.output.contains("checkpoint  step "), "\(people.output)")
+  }
+}
+
+extension TemporaryFolder {
+  fileprivate func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: file(name)) }
+}
+
+/// Kills a process of a name that has a mark in its environment, once something is so.
+private final class Killer: @unchecked Sendable {
+  private let ended = DispatchSemaphore(value: 0)
+  private var killed = 0
+
+  init(_ name: String, mark: String, after isTime: @escaping @Sendable () -> Bool) {
+    Thread.detachNewThread { [self] in
+      defer { ended.signal() }
+      for _ in 0..<6000 where killed == 0 {
+        usleep(10_000)
+        guard isTime(), let victim = Self.find(name, mark) else { continue }
+        killed += kill(victim, SIGKILL) == 0 ? 1 : 0
+      }
+    }
+  }
+
+  /// How many were killed.
+  func wait() -> Int {
+    ended.wait()
+    return killed
+  }
+
+  private static func find(_ name: String, _ mark: String) -> pid_t? {
+    let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    return processes.compactMap { pid_t($0) }.first { process in
+      (try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)) == "\(name)\n"
+        && FileManager.default.contents(atPath: "/proc/\(process)/environ")?.range(of: Data(mark.utf8)) != nil
+    }
+  }
+}
