@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# Holds launch/examples/lockstep.sbatch against a real Slurm, of two simulated hosts: a job that finishes, one that is
+# preempted with a grace time, one that runs out of time and one that is cancelled. Needs root and Debian's packages
+# slurmctld, slurmd, slurm-client and munge (and what launch/simulate-cluster needs); takes about four minutes.
+#
+#   Tests/ProgramTests/slurm.sh .build/release        the folder of the programs to try
+set -euo pipefail
+shopt -s inherit_errexit
+
+programs=$(realpath -- "${1:?name the folder of the programs to try}")
+top=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
+files=$(mktemp -d)
+
+cluster() { "$top/launch/simulate-cluster" --name "slurm-$$" "$@"; }
+slurm() { cluster run head env SLURM_CONF=/root/slurm.conf LOCKSTEP=./lockstep "$@"; }
+fail() {
+  echo "slurm.sh: $*" >&2
+  exit 1
+}
+
+clean_up() {
+  local status=$?
+  if ((status != 0)); then cluster run node1 bash -c 'tail -n 20 lockstep-*.log' >&2 || true; fi
+  cluster down
+  rm -rf -- "$files"
+}
+
+# --- A Slurm of two nodes with a core each, and a queue whose jobs give way to those of another. ---
+
+make_slurm() {
+  local host
+  cat >"$files/slurm.conf" <<'END'
+ClusterName=simulated
+SlurmctldHost=head
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+CredType=cred/munge
+# A job that is queued again waits until its old credential is void: two minutes, without this.
+AuthInfo=cred_expire=5
+StateSaveLocation=/tmp/slurmctld
+SlurmdSpoolDir=/tmp/slurmd
+SlurmctldPidFile=/run/slurmctld.pid
+SlurmdPidFile=/run/slurmd.pid
+SlurmctldLogFile=/tmp/slurmctld.log
+SlurmdLogFile=/tmp/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+NodeName=node[1-2] CPUs=1 State=UNKNOWN
+PartitionName=low Nodes=ALL Default=YES PriorityTier=1 GraceTime=30 PreemptMode=REQUEUE
+PartitionName=high Nodes=ALL PriorityTier=10 PreemptMode=OFF
+END
+  # As munged wants it: only its user may read the key, all may reach the socket.
+  cat >"$files/start-munge" <<'END'
+set -e
+chmod 755 /run
+install -d -o munge -m 755 /run/munge /tmp/munge
+install -o munge -m 400 munge.key /tmp/munge/key
+setpriv --reuid munge --regid munge --init-groups munged --key-file /tmp/munge/key --log-file /tmp/munge/log \
+  --pid-file /run/munge/pid --seed-file /tmp/munge/seed
+END
+  head -c 128 /dev/urandom >"$files/munge.key"
+  cluster copy "$programs"/lockstep{,d} "$top/configs/default.yaml" "$top/launch/examples/lockstep.sbatch" "$files"/*
+  for host in head node1 node2; do cluster run "$host" bash start-munge; done
+  slurm bash -c 'mkdir /tmp/slurmctld && slurmctld'
+  for host in node1 node2; do cluster run "$host" env SLURM_CONF=/root/slurm.conf slurmd; done
+  within 20 "both nodes idle" are_idle
+}
+
+are_idle() { [[ $(slurm sinfo --noheader --partition low --format %D%t) == 2idle ]]; }
+
+# No folder is shared: the corpus is prepared on one node, and copied to the other.
+prepare_corpus() {
+  cluster run node1 ./lockstepd run default.yaml --set name=first --set training.maximumSteps=1 >/dev/null
+  cluster run node1 scp -rq checkpoints node2:
+}
+
+# --- Jobs. ---
+
+# Waits so many seconds for what is said to be so: for a command to succeed.
+within() {
+  local last=$((SECONDS + $1)) expected="$2 within $1 seconds"
+  shift 2
+  until "$@"; do
+    ((SECONDS < last)) || fail "expected $expected"
+    sleep 1
+  done
+}
+
+# Submits a run of this name; sets `job`.
+submit() {
+  local name=$1
+  shift
+  job=$(slurm sbatch --parsable --ntasks 2 "${options[@]}" lockstep.sbatch default.yaml --set "name=$name" \
+    --progress plain "$@")
+}
+
+state() { slurm scontrol show job "$job" | sed -n 's/.*JobState=\([A-Z]*\).*/\1/p'; }
+restarts() { slurm scontrol show job "$job" | sed -n 's/.*Restarts=\([0-9]*\).*/\1/p'; }
+log_has() { cluster run node1 grep -qs -- "$1" "lockstep-$job.log"; }
+is_in_state() { [[ $(state) == "$1" ]]; }
+was_restarted() { (($(restarts) > 0)); }
+has_left() { [[ ! $(slurm squeue --noheader --jobs "$job" 2>/dev/null) ]]; }
+
+for command in slurmctld slurmd sbatch munged; do
+  command -v "$command" >/dev/null ||
+    fail "there is no $command here; on Debian: apt-get install slurmctld slurmd slurm-client munge"
+done
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+cluster up 2 --cores 1 >/dev/null
+make_slurm
+prepare_corpus
+
+options=(--time 10)
+submit finishes --set training.maximumSteps=20
+within 60 "job $job completed" is_in_state COMPLETED
+log_has 'ranks    2' || fail "job $job: expected two ranks in its log"
+echo "finished: job $job, status 0"
+
+submit preempted --set training.epochs=2
+within 60 "job $job trains" log_has "step "
+slurm sbatch --partition high --ntasks 2 --time 1 --wrap 'srun sleep 2' >/dev/null
+within 30 "job $job queued again" was_restarted
+log_has '^stopped (signal' || fail "job $job: expected a checkpoint and a stop within the grace time"
+within 120 "job $job completed" is_in_state COMPLETED
+log_has '^resuming from' || fail "job $job: expected it to go on from its checkpoint"
+echo "preempted: job $job saved, was queued again, went on and finished"
+
+options=(--time 2 --signal B:USR1@75)
+submit limited --set training.epochs=6
+within 90 "job $job queued again, its time being nearly over," was_restarted
+within 200 "job $job completed" is_in_state COMPLETED
+log_has '^resuming from' || fail "job $job: expected it to go on from its checkpoint"
+echo "out of time: job $job was queued again $(restarts) times, and finished"
+
+options=(--time 10)
+submit cancelled
+within 60 "job $job trains" log_has "step "
+slurm scancel "$job"
+within 40 "job $job cancelled" is_in_state CANCELLED
+within 40 "job $job gone" has_left
+log_has '^stopped (signal' || fail "job $job: expected a checkpoint"
+(($(restarts) == 0)) || fail "job $job: expected it not to be queued again"
+echo "cancelled: job $job saved, and was not queued again"
