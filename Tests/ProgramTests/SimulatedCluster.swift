@@ -5,9 +5,10 @@ import Testing
 /// Hosts on this machine, made by `launch/simulate-cluster`, which needs root; gone with this value.
 ///
 /// Each has lockstep, lockstepd and a hostfile of all nodes in its home folder.
-final class SimulatedCluster {
+final class SimulatedCluster: Sendable {
   private let name = "test-\(ProcessInfo.processInfo.processIdentifier)-\(UUID().uuidString.prefix(8))"
   private let folder: TemporaryFolder
+  private static let program = "\(Programs.repository)/launch/simulate-cluster"
 
   /// Throws where none can be made: a test that needs one fails.
   init(nodes: Int, options: [String] = []) throws {
@@ -39,8 +40,8 @@ final class SimulatedCluster {
     _ arguments: [String], seconds: Double = 60, signal: Int32? = nil, whenOutputHas text: String = ""
   ) throws -> Outcome {
     try Programs.run(
-      "\(Programs.repository)/launch/simulate-cluster", ["--name", name] + arguments, in: folder.path,
-      seconds: seconds, signal: signal, whenOutputHas: text)
+      Self.program, ["--name", name] + arguments, in: folder.path, seconds: seconds, signal: signal,
+      whenOutputHas: text)
   }
 
   func copy(on host: String = "all", _ paths: String...) throws { try command(["copy", "--on", host] + paths) }
@@ -61,6 +62,15 @@ final class SimulatedCluster {
     let outcome = try run(host, "bash", "-ec", script)
     try #require(outcome.status == 0, "\(script) on \(host): \(outcome.error)")
     return outcome.output
+  }
+
+  /// Brings a folder of a host's home folder into a local one.
+  func fetch(_ name: String, from host: String, into folder: TemporaryFolder) throws {
+    // Through a pipe between programs: what is in it need not be text.
+    let script = "\"$0\" --name \"$1\" run \"$2\" tar -cf - -- \"$3\" | tar -xf -"
+    let outcome = try Programs.run(
+      "bash", ["-o", "pipefail", "-c", script, Self.program, self.name, host, name], in: folder.path)
+    try #require(outcome.status == 0, "\(name) from \(host): \(outcome.error)")
   }
 
   /// `lockstep launch` on head, one thread a rank.
