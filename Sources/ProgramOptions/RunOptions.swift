@@ -27,13 +27,28 @@ public struct RunOptions: ParsableArguments {
     return try ConfigurationReader.read(yaml: yaml, name: name, settings: settings)
   }
 
+  /// A line that ends a YAML document.
+  public static let endOfDocument = "\n...\n"
+
+  /// Standard input up to its end or that of the document: mpirun of Open MPI 5 never tells a rank that its input has ended.
+  private static func readInput() -> Data {
+    let end = Data(endOfDocument.utf8)
+    var data = Data()
+    while !data.suffix(end.count).elementsEqual(end) {
+      let piece = FileHandle.standardInput.availableData
+      if piece.isEmpty { break }
+      data.append(piece)
+    }
+    return data
+  }
+
   /// The text of a configuration, and what to call it.
   private static func text(of configuration: String) throws -> (text: String, name: String) {
     let isInput = configuration == "-"
     let name = isInput ? "standard input" : configuration
     let found =
       isInput
-      ? String(validating: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
+      ? String(validating: readInput(), as: UTF8.self)
       : try MappedFile.withBytes(of: configuration) { String(validating: $0, as: UTF8.self) }
     guard var yaml = found else {
       throw ConfigurationError(

@@ -115,7 +115,8 @@ struct Launch: ParsableCommand {
       distributesCorpus: run?.corpus.distribute ?? false, keepsOrder: serve)
     // The hosts of a job may have what this one has not.
     let probe = HostProbe(program: program, mpirun: mpi, configuration: place == .job && hosts == nil ? nil : yaml)
-    let site = try LaunchSite(probe: probe, input: yaml ?? "", requests: requests, tell: Self.say)
+    let site = try LaunchSite(
+      probe: probe, input: yaml.map { $0 + RunOptions.endOfDocument } ?? "", requests: requests, tell: Self.say)
     let watch = try HubWatch(timeout: (run ?? RunConfiguration()).training.stallTimeout)
     let supervisor = Supervisor(
       Supervisor.Task(
