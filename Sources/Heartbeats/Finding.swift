@@ -94,9 +94,13 @@ public struct Judgement {
     }
   }
 
+  /// What has not begun is not slow: then there is little to be patient with.
+  private var limit: Duration {
+    timeout * (records.allSatisfy { $0.pulse.activity == Pulse.starting } ? 2 : Self.patience)
+  }
+
   /// Nobody works, and not all of those who do not wait for other ranks.
   private var blocked: Finding? {
-    let limit = timeout * Self.patience
     let outside = records.filter { $0.pulse.call == nil && !$0.pulse.isResting }
     guard let first = outside.first, outside.allSatisfy({ now - $0.worked >= limit }) else { return nil }
     return make(
@@ -107,7 +111,6 @@ public struct Judgement {
 
   /// All wait for each other, or train without finishing a step.
   private var standstill: Finding? {
-    let limit = timeout * Self.patience
     let busy = records.filter { !$0.pulse.isResting }
     guard !busy.isEmpty else { return nil }
     if busy.allSatisfy({ $0.pulse.call != nil && $0.pulse.seconds >= Self.fraction(limit) }) {

@@ -16,6 +16,9 @@ public struct Pulse: Codable, Sendable, Equatable {
     }
   }
 
+  /// The activity of a rank that has told of none yet.
+  public static let starting = "starting"
+
   public var rank: Int
   /// Of the job.
   public var ranks: Int
@@ -24,7 +27,7 @@ public struct Pulse: Codable, Sendable, Equatable {
   /// Steps trained.
   public var step = 0
   /// What it does, as people say it: training, evaluating.
-  public var activity = "starting"
+  public var activity = Pulse.starting
   /// Waits for people or for something to do: a pause, an empty queue. It may last for ever.
   public var isResting = false
   public var call: Call?

@@ -131,6 +131,15 @@ import Testing
       } == nil)
   }
 
+  @Test func aStartThatHangsIsFoundSooner() throws {
+    let change = { (pulse: inout Pulse, second: Int) in
+      pulse.activity = Pulse.starting
+      waits(&pulse, "MPI_Init_thread", 1, seconds: Double(second))
+    }
+    #expect(finding(after: 119, change) == nil)
+    #expect(try #require(finding(after: 120, change)).kind == .standstill)
+  }
+
   @Test func aStepThatNeverEndsIsFound() throws {
     let found = try #require(
       finding(after: 600) { pulse, second in
