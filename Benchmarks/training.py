@@ -66,6 +66,7 @@ def parse():
     parser.add_argument("--python", default=sys.executable, help="a Python that has PyTorch")
     parser.add_argument("--lockstepd", default=f"{TOP}/.build/release/lockstepd", help="the program")
     parser.add_argument("--plain-malloc", action="store_true", help="as reference/ddp.py has it")
+    parser.add_argument("--as-it-comes", action="store_true", help="PyTorch without settings, as reference/ddp.py has it")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     arguments = parser.parse_args()
     if not os.access(arguments.lockstepd, os.X_OK):
@@ -106,8 +107,8 @@ def measure(arguments, shape, progress):
 def pytorch(arguments, shape, steps):
     command = [arguments.python, f"{TOP}/Benchmarks/reference/ddp.py", "--ranks", str(RANKS), "--shape", shape]
     command += ["--steps", str(steps)] if steps else ["--seconds", str(arguments.seconds)]
-    if arguments.plain_malloc:
-        command.append("--plain-malloc")
+    command += [option for option, asked in (("--plain-malloc", arguments.plain_malloc),
+                                             ("--as-it-comes", arguments.as_it_comes)) if asked]
     return answer(command)
 
 

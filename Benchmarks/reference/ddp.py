@@ -9,7 +9,8 @@ window to window, without its history. Prints one JSON object:
 
 The settings are those that were fastest on a CPU: nn.LSTM goes through oneDNN, gradients lie in the buckets that are
 exchanged, that of an embedding of many rows is sparse, and glibc keeps freed memory (a fused optimizer, or one over
-lists of tensors, was no faster). It makes --steps, or as many as take about --seconds, after a warm-up that is not
+lists of tensors, was no faster). --as-it-comes leaves all of them out but nn.LSTM, which PyTorch gives to oneDNN by
+itself: the ways of DistributedDataParallel and glibc when nothing is set. It makes --steps, or as many as take about --seconds, after a warm-up that is not
 counted. `Benchmarks/training.py` compares with Lockstep.
 """
 
@@ -67,9 +68,14 @@ def parse():
     parser.add_argument("--plain-malloc", action="store_true",
                         help="let glibc give large blocks back to the system, which clears them again at each step: "
                         "as PyTorch behaves when nothing is set, 6 to 22 %% slower")
+    parser.add_argument("--as-it-comes", action="store_true",
+                        help="--plain-malloc, gradients copied to the buckets and back, a dense gradient of the "
+                        "embedding, subnormal numbers kept: no setting but that of one thread")
     for name, kind in (("--rank", int), ("--core", int), ("--folder", str), ("--begun", float)):
         parser.add_argument(name, type=kind, help=argparse.SUPPRESS)  # what a rank is told
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.plain_malloc |= arguments.as_it_comes
+    return arguments
 
 
 class Shape:
@@ -143,7 +149,7 @@ def train(arguments):
     from torch import distributed
 
     torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
+    torch.set_flush_denormal(not arguments.as_it_comes)
     torch.manual_seed(1)
     imported = peak_resident()
     distributed.init_process_group("gloo", init_method=f"file://{arguments.folder}/ranks", rank=arguments.rank,
@@ -203,7 +209,8 @@ def make_step(torch, arguments):
     from torch.nn.utils import clip_grad_norm_
 
     shape = arguments.shape
-    sparse = shape.vocabulary > shape.lanes * shape.steps  # faster than to clear, exchange and add rows of zeros
+    # Faster than to clear, exchange and add rows of zeros.
+    sparse = not arguments.as_it_comes and shape.vocabulary > shape.lanes * shape.steps
 
     class LanguageModel(torch.nn.Module):
         def __init__(self):
@@ -216,7 +223,7 @@ def make_step(torch, arguments):
             vectors, state = self.lstm(self.embedding(inputs), state)
             return self.output(vectors), state
 
-    model = DistributedDataParallel(LanguageModel(), gradient_as_bucket_view=True)
+    model = DistributedDataParallel(LanguageModel(), gradient_as_bucket_view=not arguments.as_it_comes)
     parameters = list(model.parameters())
     optimizer = torch.optim.SGD(parameters, lr=RATE)
     generator = torch.Generator().manual_seed(arguments.rank + 1)
