@@ -77,15 +77,17 @@ static inline dnnl_status_t lockstep_dnnl_reorder(dnnl_primitive_desc_t *descrip
       description, LOCKSTEP_LAYOUT(*from), engine, LOCKSTEP_LAYOUT(*to), engine, NULL);
 }
 
-static inline dnnl_status_t lockstep_dnnl_log_softmax(
-    dnnl_primitive_desc_t *description, dnnl_engine_t engine, const lockstep_dnnl_layout *rows) {
+/// Describes the softmax of each row, or its logarithm.
+static inline dnnl_status_t lockstep_dnnl_softmax(
+    dnnl_primitive_desc_t *description, dnnl_engine_t engine, int logarithm, const lockstep_dnnl_layout *rows) {
 #if DNNL_VERSION_MAJOR >= 3
   return dnnl_softmax_forward_primitive_desc_create(description, engine, dnnl_forward_inference,
-      dnnl_softmax_log, LOCKSTEP_LAYOUT(*rows), LOCKSTEP_LAYOUT(*rows), 1, NULL);
+      logarithm ? dnnl_softmax_log : dnnl_softmax_accurate, LOCKSTEP_LAYOUT(*rows), LOCKSTEP_LAYOUT(*rows), 1, NULL);
 #else
-  dnnl_logsoftmax_desc_t operation;
-  dnnl_status_t status = dnnl_logsoftmax_forward_desc_init(
-      &operation, dnnl_forward_inference, LOCKSTEP_LAYOUT(*rows), 1);
+  dnnl_softmax_desc_t operation;
+  dnnl_status_t status = logarithm
+      ? dnnl_logsoftmax_forward_desc_init(&operation, dnnl_forward_inference, LOCKSTEP_LAYOUT(*rows), 1)
+      : dnnl_softmax_forward_desc_init(&operation, dnnl_forward_inference, LOCKSTEP_LAYOUT(*rows), 1);
   if (status != dnnl_success) return status;
   return dnnl_primitive_desc_create(description, &operation, NULL, engine, NULL);
 #endif

@@ -27,6 +27,8 @@ final class LSTMPlan {
   private let fromInput: PackedProduct
   private let fromHidden: PackedProduct
   private let toHidden: PackedProduct
+  /// Where `gates` have space between their rows: the weights as they lie, without any, would be slower.
+  private let toInput: PackedProduct?
   private let logistic: Elementwise
   private let tanh: Elementwise
   private var weightInput: MatrixView?
@@ -52,6 +54,11 @@ final class LSTMPlan {
     fromHidden = try PackedProduct(rows: lanes, depth: hidden, columns: 4 * hidden, stride: stride, adding: true)
     toHidden = try PackedProduct(
       rows: lanes, depth: 4 * hidden, columns: hidden, stride: hidden, aStride: stride, transposed: true)
+    toInput =
+      stride == 4 * hidden
+      ? nil
+      : try PackedProduct(
+        rows: rows, depth: 4 * hidden, columns: input, stride: input, aStride: stride, transposed: true)
     logistic = try Elementwise(dnnl_eltwise_logistic, count: lanes * stride)
     tanh = try Elementwise(dnnl_eltwise_tanh, count: lanes * hidden)
   }
@@ -62,6 +69,7 @@ final class LSTMPlan {
     try fromInput.pack(weights.input)
     try fromHidden.pack(weights.hidden)
     try toHidden.pack(weights.hidden)
+    try toInput?.pack(weights.input)
   }
 
   func forward(
@@ -114,7 +122,11 @@ final class LSTMPlan {
 
     let rows = steps * lanes
     let gradients = StridedMatrix(pointer: gates.pointer, rows: rows, columns: 4 * hidden, stride: stride)
-    try Kernels.multiply(gradients, weightInput.transposed, into: inputGradient)
+    if let toInput {
+      try toInput.multiply(gates.pointer, into: inputGradient.pointer)
+    } else {
+      try Kernels.multiply(gradients, weightInput.transposed, into: inputGradient)
+    }
     try poll()
     try Kernels.multiply(input.transposed, gradients, into: weightGradients.input, adding: !fresh)
     try poll()

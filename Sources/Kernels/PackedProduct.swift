@@ -19,7 +19,11 @@ final class PackedProduct {
     let name = "multiply [\(rows), \(depth)] by [\(depth), \(columns)]"
     let left = try Layout(rows: rows, columns: depth, stride: aStride ?? depth)
     let result = try Layout(rows: rows, columns: columns, stride: stride)
-    let right = try Layout([depth, columns], dnnl_format_tag_any)
+    // Where rows have space between them oneDNN 2.6 packs nothing and takes `b` by its rows: they get space too.
+    let isSpaced = stride != columns || aStride ?? depth != depth
+    let right =
+      try isSpaced
+      ? Layout(rows: depth, columns: columns, stride: columns + 16) : Layout([depth, columns], dnnl_format_tag_any)
     let biasLayout = bias ? try Layout([1, columns], dnnl_ab) : nil
     let description = try PrimitiveDescription(name) { description, engine in
       if let biasLayout {

@@ -1,51 +1,69 @@
 import COneDNN
+import Glibc
 
-/// Softmax and cross-entropy over blocks of rows, in place: oneDNN's log-softmax, then its exponential.
+/// Softmax and cross-entropy over blocks of rows, in place.
 ///
-/// A block of `rows` x `columns` logits becomes log-probabilities, the targets' are read off as losses, and,
-/// if asked, the block becomes the gradient of the summed loss by the logits: `p - onehot(target)`.
+/// A block of `rows` x `columns` logits becomes log-probabilities, from which the targets' losses are read off; or, to
+/// learn, the gradient of the summed loss by the logits: `p - onehot(target)`.
 public final class SoftmaxLoss {
   public let columns: Int
   private var blocks: [Int: Block] = [:]
+  /// Logits of a block's targets.
+  private var targetLogits: [Float] = []
+
+  /// Less probable targets' losses are not read off the probability: it may be so small that it counts as zero.
+  private static let leastProbable: Float = 1e-30
 
   public init(columns: Int) {
     self.columns = columns
   }
 
-  /// Turns logits into log-probabilities, in place.
-  func logProbabilities(_ logits: MatrixView) throws {
-    precondition(logits.columns == columns)
-    try block(logits.rows).logSoftmax(logits)
-  }
-
   /// Turns logits into probabilities, in place.
   public func probabilities(_ logits: MatrixView) throws {
-    try logProbabilities(logits)
-    try block(logits.rows).exponential(logits)
+    precondition(logits.columns == columns)
+    try block(logits.rows).softmax(logits)
   }
 
-  /// Adds `-ln p(target)` of each row, in nats, to `losses[row % losses.count]`: rows are time-major, so this
-  /// is the loss of each lane. A target of -1 counts nothing. With `gradient` the block becomes the gradient
-  /// (every target must then be given); without, log-probabilities.
-  public func apply(
+  /// Turns logits into log-probabilities and adds `-ln p(target)` of each row, in nats, to `losses[row % losses.count]`:
+  /// rows are time-major, so this is the loss of each lane. A target of -1 counts nothing.
+  public func evaluate(
     _ logits: MatrixView, firstRow: Int, targets: UnsafeBufferPointer<Int32>,
-    losses: UnsafeMutableBufferPointer<Double>, gradient: Bool
+    losses: UnsafeMutableBufferPointer<Double>
   ) throws {
-    try logProbabilities(logits)
-    for index in 0..<logits.rows {
-      let row = firstRow + index
-      let target = Int(targets[row])
-      guard target >= 0 else { continue }
-      precondition(target < columns, "token \(target) in a vocabulary of \(columns)")
-      losses[row % losses.count] -= Double(logits.pointer[index * columns + target])
+    precondition(logits.columns == columns)
+    try block(logits.rows).logSoftmax(logits)
+    for index in 0..<logits.rows where targets[firstRow + index] >= 0 {
+      losses[(firstRow + index) % losses.count] -= Double(logits.row(index)[target(targets[firstRow + index])])
     }
-    guard gradient else { return }
-    try block(logits.rows).exponential(logits)
+  }
+
+  /// Turns logits into the gradient of the losses, which are added as in `evaluate`; every row has a target.
+  /// `logit` computes one again, of a row of the block and a column.
+  public func learn(
+    _ logits: MatrixView, firstRow: Int, targets: UnsafeBufferPointer<Int32>,
+    losses: UnsafeMutableBufferPointer<Double>, logit: (_ row: Int, _ column: Int) -> Float
+  ) throws {
+    targetLogits.removeAll(keepingCapacity: true)
+    for index in 0..<logits.rows { targetLogits.append(logits.row(index)[target(targets[firstRow + index])]) }
+    try probabilities(logits)
     for index in 0..<logits.rows {
+      let row = logits.row(index)
       let target = Int(targets[firstRow + index])
-      precondition(target >= 0, "a row without a target has no gradient")
-      logits.pointer[index * columns + target] -= 1
+      var loss = -log(Double(row[target]))
+      if row[target] < Self.leastProbable {
+        // By the most probable token, whose probability is no small number.
+        let values = UnsafeBufferPointer(start: row, count: columns)
+        let likeliest = values.indices.max { values[$0] < values[$1] } ?? 0
+        loss = Double(logit(index, likeliest)) - log(Double(row[likeliest])) - Double(targetLogits[index])
+      }
+      losses[(firstRow + index) % losses.count] += loss
+      row[target] -= 1
     }
+  }
+
+  private func target(_ token: Int32) -> Int {
+    precondition(token >= 0 && Int(token) < columns, "token \(token) in a vocabulary of \(columns)")
+    return Int(token)
   }
 
   /// Primitives are made for a number of rows: that of all blocks but the last, and the last one's.
@@ -58,21 +76,21 @@ public final class SoftmaxLoss {
 
   private final class Block {
     private let tensor: Tensor
+    private let softmaxPrimitive: Primitive
     private let logSoftmaxPrimitive: Primitive
-    private let exponentialPrimitive: Primitive
 
     init(rows: Int, columns: Int) throws {
       let layout = try Layout([rows, columns], dnnl_ab)
       tensor = try Tensor(layout)
       let arguments = [DNNL_ARG_SRC: tensor, DNNL_ARG_DST: tensor]
-      logSoftmaxPrimitive = try Primitive(
-        "take a softmax",
-        PrimitiveDescription("take a softmax") { lockstep_dnnl_log_softmax($0, $1, &layout.raw) }, arguments)
-      exponentialPrimitive = try Primitive(
-        "take an exponential",
-        PrimitiveDescription("take an exponential") {
-          lockstep_dnnl_elementwise($0, $1, dnnl_eltwise_exp, &layout.raw)
-        }, arguments)
+      func primitive(_ logarithm: Bool) throws -> Primitive {
+        let description = try PrimitiveDescription("take a softmax") {
+          lockstep_dnnl_softmax($0, $1, logarithm ? 1 : 0, &layout.raw)
+        }
+        return try Primitive("take a softmax", description, arguments)
+      }
+      softmaxPrimitive = try primitive(false)
+      logSoftmaxPrimitive = try primitive(true)
     }
 
     func logSoftmax(_ rows: MatrixView) throws {
@@ -80,9 +98,9 @@ public final class SoftmaxLoss {
       try logSoftmaxPrimitive.execute()
     }
 
-    func exponential(_ rows: MatrixView) throws {
+    func softmax(_ rows: MatrixView) throws {
       try tensor.place(at: rows.pointer)
-      try exponentialPrimitive.execute()
+      try softmaxPrimitive.execute()
     }
   }
 }

@@ -43,8 +43,9 @@ final class OutputLayer {
       let input = hidden.rows(block)
       let logits = logitMemory.matrix(rows: block.count, columns: vocabularySize)
       try product(input, weights, into: logits)
-      try softmax.apply(
-        logits, firstRow: block.lowerBound, targets: targets, losses: losses, gradient: true)
+      try softmax.learn(logits, firstRow: block.lowerBound, targets: targets, losses: losses) { row, token in
+        logit(input.row(row), weights, token)
+      }
       let logitGradient = logits
       try multiply(logitGradient, weights.weight, into: hiddenGradient.rows(block))
       try multiply(logitGradient.transposed, input, into: gradients.weight, adding: !fresh || index > 0)
@@ -61,8 +62,7 @@ final class OutputLayer {
     for block in blocks {
       let logits = logitMemory.matrix(rows: block.count, columns: vocabularySize)
       try product(hidden.rows(block), weights, into: logits)
-      try softmax.apply(
-        logits, firstRow: block.lowerBound, targets: targets, losses: losses, gradient: false)
+      try softmax.evaluate(logits, firstRow: block.lowerBound, targets: targets, losses: losses)
     }
   }
 
@@ -76,5 +76,11 @@ final class OutputLayer {
       logits.row(row).update(from: weights.bias.pointer, count: logits.columns)
     }
     try multiply(hidden, weights.weight.transposed, into: logits, adding: true)
+  }
+
+  /// One of them.
+  private func logit(_ hidden: UnsafePointer<Float>, _ weights: OutputWeights, _ token: Int) -> Float {
+    let weight = weights.weight.row(token)
+    return (0..<weights.weight.columns).reduce(weights.bias.pointer[token]) { $0 + hidden[$1] * weight[$1] }
   }
 }

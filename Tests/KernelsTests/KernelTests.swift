@@ -52,8 +52,9 @@ import Testing
     let loss = SoftmaxLoss(columns: columns)
     try targets.withUnsafeBufferPointer { targets in
       try losses.withUnsafeMutableBufferPointer {
-        try loss.apply(
-          logits.matrix(rows: rows, columns: columns), firstRow: 0, targets: targets, losses: $0, gradient: true)
+        try loss.learn(logits.matrix(rows: rows, columns: columns), firstRow: 0, targets: targets, losses: $0) {
+          Float(original[$0 * columns + $1])
+        }
       }
     }
     var expected = [Double](repeating: 1, count: lanes)
@@ -76,8 +77,8 @@ import Testing
     let targets: [Int32] = [-1, -1]
     try targets.withUnsafeBufferPointer { targets in
       try losses.withUnsafeMutableBufferPointer {
-        try SoftmaxLoss(columns: 2).apply(
-          logits.matrix(rows: 2, columns: 2), firstRow: 0, targets: targets, losses: $0, gradient: false)
+        try SoftmaxLoss(columns: 2).evaluate(
+          logits.matrix(rows: 2, columns: 2), firstRow: 0, targets: targets, losses: $0)
       }
     }
     #expect(losses == [0])
