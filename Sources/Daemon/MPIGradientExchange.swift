@@ -34,19 +34,20 @@ final class MPIGradientExchange: GradientExchange {
   /// Told the seconds that each `finish` takes.
   private let waited: (Double) -> Void
 
-  /// All ranks of the communicator take part. Throws `KernelError` and `MPIError`.
+  /// All ranks of the communicator take part. `ranksOfMachine`: as if so many each were those of a machine. Throws
+  /// `KernelError` and `MPIError`.
   init(
     _ all: borrowing Communicator, count: Int, precision: TrainingConfiguration.ExchangePrecision,
-    sharesMemory: Bool, waited: @escaping (Double) -> Void
+    ranksOfMachine: Int?, waited: @escaping (Double) -> Void
   ) throws {
     self.waited = waited
     self.precision = precision
-    machine = try all.ofThisMachine()
+    machine = try Self.machine(of: all, ranksOfMachine)
     let isLeader = machine.rank == 0
     // How many machines there are, and how many ranks share theirs.
     var numbers = [Int64](repeating: 0, count: 2)
     numbers[0] = isLeader ? 1 : 0
-    numbers[1] = sharesMemory && machine.count > 1 ? 1 : 0
+    numbers[1] = machine.count > 1 ? 1 : 0
     try numbers.withUnsafeMutableBufferPointer { try all.sum($0) }
     machines = Int(numbers[0])
     shared = numbers[1] == 0 ? nil : try Self.share(machine, all, count: count)
@@ -65,6 +66,14 @@ final class MPIGradientExchange: GradientExchange {
     // After an error, what is on its way is so for as long as the process is.
     for journey in travelling { _ = Unmanaged.passRetained(journey) }
     if !travelling.isEmpty { _ = Unmanaged.passRetained(buffer) }
+  }
+
+  private static func machine(of all: borrowing Communicator, _ ranks: Int?) throws -> Communicator {
+    guard let ranks else { return try all.ofThisMachine() }
+    guard let part = try all.split(color: all.rank / ranks, name: Communicator.machineName) else {
+      preconditionFailure("every rank has a colour")
+    }
+    return part
   }
 
   /// Nil where some machine has too little memory to share: then all is sent.

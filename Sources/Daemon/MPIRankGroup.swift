@@ -9,7 +9,7 @@ public final class MPIRankGroup: RankGroup {
   private let farewell: Communicator
   /// Memory that ranks of this machine share, for as long as its exchange is in use.
   private var lent: [Lent] = []
-  private let sharesMemory: Bool
+  private let ranksOfMachine: Int?
   private let watchdog: Watchdog?
   /// Whether ranks have been seen to be elsewhere: then nothing can be done together any more.
   private var isBroken = false
@@ -27,14 +27,14 @@ public final class MPIRankGroup: RankGroup {
     weak var exchange: MPIGradientExchange?
   }
 
-  /// All ranks of the job. Those of one machine exchange gradients by messages, as between machines, unless it
-  /// `sharesMemory`. Throws `MPIError`.
-  public convenience init(sharesMemory: Bool = true) throws { try self.init(nil, sharesMemory: sharesMemory) }
+  /// All ranks of the job. Those of one machine exchange gradients in memory that they share; with `ranksOfMachine`, for
+  /// tests, so many each do, and by messages with the others, as between machines. Throws `MPIError`.
+  public convenience init(ranksOfMachine: Int? = nil) throws { try self.init(nil, ranksOfMachine: ranksOfMachine) }
 
   /// Watched over by `watchdog`.
-  init(_ watchdog: Watchdog?, sharesMemory: Bool = true) throws {
+  init(_ watchdog: Watchdog?, ranksOfMachine: Int? = nil) throws {
     self.watchdog = watchdog
-    self.sharesMemory = sharesMemory
+    self.ranksOfMachine = ranksOfMachine
     communicator = try World.communicator("all ranks")
     farewell = try World.communicator("all ranks, after an error")
     host = World.host
@@ -42,10 +42,10 @@ public final class MPIRankGroup: RankGroup {
 
   /// Some of the ranks of a job.
   private init(
-    _ part: consuming Communicator, farewell: consuming Communicator, sharesMemory: Bool, _ watchdog: Watchdog?
+    _ part: consuming Communicator, farewell: consuming Communicator, ranksOfMachine: Int?, _ watchdog: Watchdog?
   ) {
     self.watchdog = watchdog
-    self.sharesMemory = sharesMemory
+    self.ranksOfMachine = ranksOfMachine
     communicator = part
     self.farewell = farewell
     host = World.host
@@ -61,7 +61,7 @@ public final class MPIRankGroup: RankGroup {
   ) throws -> any GradientExchange {
     try giveBack()
     let exchange = try MPIGradientExchange(
-      communicator, count: count, precision: precision, sharesMemory: sharesMemory
+      communicator, count: count, precision: precision, ranksOfMachine: ranksOfMachine
     ) { [unowned self] in waitedSeconds += $0 }
     if let memory = exchange.shared { lent.append(Lent(memory: memory, exchange: exchange)) }
     return exchange
@@ -84,7 +84,7 @@ public final class MPIRankGroup: RankGroup {
       let farewell = try communicator.split(
         color: color, name: evaluates ? "those that evaluate, after an error" : "those that train, after an error")
     else { preconditionFailure("every rank has a colour") }
-    let group = MPIRankGroup(part, farewell: farewell, sharesMemory: sharesMemory, watchdog)
+    let group = MPIRankGroup(part, farewell: farewell, ranksOfMachine: ranksOfMachine, watchdog)
     let link = try communicator.split(
       color: evaluates || rank == 0 ? 0 : nil, name: "the first rank and its evaluators")
     switch consume link {

@@ -1,12 +1,51 @@
 import Daemon
+import Model
 import Training
 
-/// Sums over all ranks, long ranges and short ones; what was not begun stays as it is. By shared memory and by messages.
+/// Sums over all ranks, long ranges and short ones; what was not begun stays as it is. By shared memory, by messages, and
+/// by both: on machines of two ranks, of which the last may have one alone.
 func checkExchanges(_ group: MPIRankGroup) throws {
-  try checkExchange(group, .single)
-  let senders = try MPIRankGroup(sharesMemory: false)
-  try checkExchange(senders, .single)
+  let senders = try MPIRankGroup(ranksOfMachine: 1)
+  let pairs = try MPIRankGroup(ranksOfMachine: 2)
+  for ranks in [group, senders, pairs] { try checkExchange(ranks, .single) }
   try checkRounding(senders)
+  if group.count > 2 { try checkRounding(pairs) }  // two are one machine, where nothing is rounded
+}
+
+/// However the ranks exchange, they learn what one rank alone does, as far as rounding lets them: with rows told apart or
+/// not, and sent early or late, which changes no bit.
+func checkLearning(_ group: MPIRankGroup) throws {
+  let alone = try learned(SingleRank(), touchedRows: false, overlap: false)
+  for ranks in [group, try MPIRankGroup(ranksOfMachine: 1), try MPIRankGroup(ranksOfMachine: 2)] {
+    for touchedRows in [false, true] {
+      let late = try learned(ranks, touchedRows: touchedRows, overlap: false)
+      let early = try learned(ranks, touchedRows: touchedRows, overlap: true)
+      check(early == late, "what is sent early has other bits (touched rows: \(touchedRows))", group.rank)
+      let most = zip(alone, early).map { abs($0 - $1) }.max() ?? 0
+      check(most < 1e-5, "a parameter is off by \(most) (touched rows: \(touchedRows))", group.rank)
+    }
+  }
+}
+
+/// Parameters after some steps. Most rows of the embedding are read by some of the ranks only, or by none.
+private func learned(_ group: any RankGroup, touchedRows: Bool, overlap: Bool) throws -> [Float] {
+  let vocabularySize = 300
+  var configuration = RunConfiguration()
+  configuration.model = ModelConfiguration(embeddingSize: 32, hiddenSizes: [32, 32])
+  configuration.optimizer = OptimizerConfiguration(kind: .sgd, learningRate: 1)
+  configuration.training.batchSize = 12
+  configuration.training.sequenceLength = 5
+  configuration.training.bucketSize = 5000
+  configuration.training.checksumSteps = 1
+  configuration.training.touchedRows = touchedRows
+  configuration.training.overlap = overlap
+  let text = (0..<601).map { Int32($0 * ($0 * 7 + 1) % vocabularySize) }
+  let trainer = try Trainer(configuration, vocabularySize: vocabularySize, source: text, group: group)
+  try trainer.begin()
+  for _ in 0..<6 { _ = try trainer.step() }
+  let learned = Array(trainer.parameters.buffer.values)
+  try group.waitForAll()
+  return learned
 }
 
 /// Halves have 8 digits: small whole numbers and their sums are exact, others are off by at most one part in 256.

@@ -44,6 +44,7 @@ let status = MPIProgram.run("fixture") { group in
   case "not-a-number":
     try checkSkipping(group, times: 1)
     try checkSkipping(group, times: 9)
+  case "learn": try checkLearning(group)
   case "replicas-differ": try checkComparison(group)
   case "deadlock": try deadlock(group)
   case "freeze-first": try freeze(group, rank: 0)

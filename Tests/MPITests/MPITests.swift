@@ -16,6 +16,12 @@ import Testing
     #expect(outcome.output.contains("all is well on \(ranks) ranks"))
   }
 
+  @Test(arguments: [2, 3, 4])
+  func theWayOfTheExchangeChangesNothing(ranks: Int) throws {
+    let outcome = try fixture(ranks: ranks, "learn")
+    #expect(outcome.status == 0, "\(outcome.output) \(outcome.error)")
+  }
+
   @Test func whatIsNoNumberOnOneRankIsSkippedOnAll() throws {
     let outcome = try fixture(ranks: 2, "not-a-number")
     #expect(outcome.status == 0, "\(outcome.output) \(outcome.error)")
