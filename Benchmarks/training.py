@@ -109,7 +109,7 @@ def pytorch(arguments, shape, steps):
     command += ["--steps", str(steps)] if steps else ["--seconds", str(arguments.seconds)]
     command += [option for option, asked in (("--plain-malloc", arguments.plain_malloc),
                                              ("--as-it-comes", arguments.as_it_comes)) if asked]
-    return answer(command)
+    return answer(command, tries=2)  # PyTorch 2.15 was seen to damage its heap
 
 
 def lockstep(arguments, shape, steps):
@@ -128,8 +128,8 @@ def lockstep(arguments, shape, steps):
     return told[0]
 
 
-def answer(command):
-    """What a program prints, as JSON; its complaints are shown as they come."""
+def answer(command, tries=1):
+    """What a program prints, as JSON; its complaints are shown as they come. One that fails is tried so often."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
                                env=dict(os.environ, OMP_NUM_THREADS="1"))
     try:
@@ -141,6 +141,9 @@ def answer(command):
         if process.poll() is None:
             process.terminate()
             process.wait()
+    if process.returncode != 0 and tries > 1:
+        print(f"training.py: {' '.join(command)}\nended with status {process.returncode}: once more", file=sys.stderr)
+        return answer(command, tries - 1)
     if process.returncode != 0:
         fail(command, f"ended with status {process.returncode}: what it says of it is above")
     try:
