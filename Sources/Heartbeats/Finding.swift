@@ -192,6 +192,7 @@ public struct Judgement {
 extension RankRecord {
   fileprivate var inWords: String {
     guard let call = pulse.call else { return "step \(pulse.step), \(pulse.activity)" }
-    return "\(call.name) (call \(call.ordinal) among \(call.among)) at step \(pulse.step)"
+    let number = call.ordinal > 0 ? " (call \(call.ordinal) among \(call.among))" : ""
+    return "\(call.name)\(number) at step \(pulse.step)"
   }
 }

@@ -14,8 +14,9 @@ struct LaunchStory {
 
   var isEmpty: Bool { incidents.isEmpty }
 
-  mutating func add(_ what: String, at time: Double, date: Date = Date()) {
-    incidents.append(Incident(date: date, time: time, what: what))
+  /// It was found at `time`; both are seconds on the caller's clock.
+  mutating func add(_ what: String, at time: Double, now: Double, date: Date = Date()) {
+    incidents.append(Incident(date: date - (now - time), time: time, what: what))
   }
 
   /// The ranks train again, after the last incident.

@@ -10,15 +10,18 @@ public struct AttemptEnding: Equatable, Sendable {
   public var wasAsked: Bool
   /// Seconds from its first step to its end.
   public var trainedSeconds: Double
+  /// When it was found that ranks stand still, on the supervisor's clock; nil if they ended before.
+  public var foundAt: Double?
 
   public init(
     _ ending: ChildProcess.Ending, verdict: RankVerdict = RankVerdict(), wasAsked: Bool = false,
-    trainedSeconds: Double = 0
+    trainedSeconds: Double = 0, foundAt: Double? = nil
   ) {
     self.ending = ending
     self.verdict = verdict
     self.wasAsked = wasAsked
     self.trainedSeconds = trainedSeconds
+    self.foundAt = foundAt
   }
 }
 

@@ -145,7 +145,7 @@ public final class Supervisor {
   /// Seconds that an mpirun gets to end its ranks and itself, when it is told to.
   private static let patience = 10.0
   /// Seconds that ranks get to end themselves, once one of them is known to stand still.
-  private static let grace = 15.0
+  private static let grace = 5.0
 
   private func attempt(_ command: RankCommand) throws -> AttemptEnding {
     watch.begin()
@@ -253,7 +253,9 @@ public final class Supervisor {
   /// Without a full stop, which others add.
   private static func sentence(_ text: String) -> String { text.hasSuffix(".") ? String(text.dropLast()) : text }
 
-  private func note(_ ending: AttemptEnding) { story.add(describe(ending), at: stage.now) }
+  private func note(_ ending: AttemptEnding) {
+    story.add(describe(ending), at: ending.foundAt ?? stage.now, now: stage.now)
+  }
 
   private func end(_ status: Int32, _ ending: AttemptEnding) -> Int32 {
     switch status {

@@ -27,13 +27,13 @@ import Testing
   private static func setting(_ name: String) -> Int? { ProcessInfo.processInfo.environment[name].flatMap { Int($0) } }
   private let rounds = Self.setting("LOCKSTEP_FAULTS") ?? 1
 
-  private static let steps = 900
+  private static let steps = 2400
   private static let settings =
     set(
       "training.reproducible=true", "training.laneGroups=6", "training.batchSize=12", "training.epochs=1000",
       "training.maximumSteps=\(steps)", "training.stallTimeout=5", "model.hiddenSizes=[64, 64]", "model.dropout=0.2",
       "corpus.sampleLines=0", "corpus.text=text.txt", "corpus.distribute=true", "coordinator.checkpoint=[40 steps]",
-      "coordinator.evaluate=[300 steps]", "generation.temperatures=[]")
+      "coordinator.evaluate=[800 steps]", "generation.temperatures=[]")
 
   @Test func runsEndWithTheSameBitsWhateverHappens() throws {
     let here = try TemporaryFolder()
@@ -152,7 +152,10 @@ import Testing
       try cluster.command(["stop", "node1"])
       sleep(3)
       try cluster.command(["start", "node1"])
-    case .slowLink: try cluster.command(["link", "node2", "--rate", "10mbit", "--loss", "5%"])
+    case .slowLink:
+      try cluster.command(["link", "node2", "--rate", "10mbit", "--loss", "5%"])
+      sleep(30)
+      try cluster.command(["link", "node2", "--rate", "none", "--loss", "0%"])
     }
     return now
   }
@@ -161,8 +164,7 @@ import Testing
     switch fault {
     case .hostKilled: try cluster.command(["start", "node3"])
     case .linkCut: try cluster.command(["join", "node3"])
-    case .slowLink: try cluster.command(["link", "node2", "--rate", "none", "--loss", "0%"])
-    case .rankKilled, .rankFrozen, .firstHostKilled: break
+    case .rankKilled, .rankFrozen, .firstHostKilled, .slowLink: break
     }
     for node in ["node1", "node2", "node3"] {
       #expect(try cluster.run(node, "pgrep", "-x", "lockstepd").status == 1, "\(node) has ranks left after \(fault)")
