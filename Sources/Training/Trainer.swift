@@ -216,11 +216,12 @@ public final class Trainer<Source: TokenSource> {
     }
   }
 
-  /// Bytes of gradient that this rank brought to the exchange of the last step; none in reproducible mode, which has
-  /// another.
+  /// Bytes of gradient that this rank brought to the exchange of the last step, as they travel between machines; none in
+  /// reproducible mode, which has another.
   public var exchangedBytes: Int {
     let floats = touched.dense.count + touched.rows.reduce(0) { $0 + $1.count }
-    return group.count > 1 && tree == nil ? floats * MemoryLayout<Float>.stride : 0
+    let size = configuration.training.exchange == .half ? 2 : 4
+    return group.count > 1 && tree == nil ? floats * size : 0
   }
 
   /// Seconds of an exchange by itself, from when all ranks are there, to measure it; 0 in reproducible mode.

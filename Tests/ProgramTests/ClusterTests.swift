@@ -3,7 +3,8 @@ import TestSupport
 import Testing
 
 /// `lockstep launch` on several hosts, with and without faults.
-@Suite(.serialized) struct ClusterTests {
+@Suite(.serialized, .enabled(if: SimulatedCluster.isPermitted, SimulatedCluster.isForbidden))
+struct ClusterTests {
   private static let configuration = """
     name: small
     corpus: {prepared: tokens}

@@ -9,7 +9,8 @@ import Testing
 ///
 /// More faults, at other instants: `LOCKSTEP_FAULTS=5 LOCKSTEP_SEED=7 launch/test --filter HostFaultTests`, which prints
 /// how long each took to be named and to be trained on after.
-@Suite(.serialized) struct HostFaultTests {
+@Suite(.serialized, .enabled(if: SimulatedCluster.isPermitted, SimulatedCluster.isForbidden))
+struct HostFaultTests {
   enum Fault: String, CaseIterable {
     case rankKilled, hostKilled, linkCut, rankFrozen, firstHostKilled, slowLink
 
@@ -31,7 +32,7 @@ import Testing
   private static let settings =
     set(
       "training.reproducible=true", "training.laneGroups=6", "training.batchSize=12", "training.epochs=1000",
-      "training.maximumSteps=\(steps)", "training.stallTimeout=5", "model.hiddenSizes=[64, 64]", "model.dropout=0.2",
+      "training.maximumSteps=\(steps)", "training.stallTimeout=8", "model.hiddenSizes=[64, 64]", "model.dropout=0.2",
       "corpus.sampleLines=0", "corpus.text=text.txt", "corpus.distribute=true", "coordinator.checkpoint=[40 steps]",
       "coordinator.evaluate=[800 steps]", "generation.temperatures=[]")
 

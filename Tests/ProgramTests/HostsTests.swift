@@ -5,7 +5,8 @@ import TestSupport
 import Testing
 
 /// Three hosts that share no folder, a rank on each.
-@Suite(.serialized) struct HostsTests {
+@Suite(.serialized, .enabled(if: SimulatedCluster.isPermitted, SimulatedCluster.isForbidden))
+struct HostsTests {
   private static let settings =
     set(
       "training.reproducible=true", "training.laneGroups=6", "training.batchSize=12", "corpus.sampleLines=0",

@@ -10,6 +10,14 @@ final class SimulatedCluster: Sendable {
   private let folder: TemporaryFolder
   private static let program = "\(Programs.repository)/launch/simulate-cluster"
 
+  /// Whether the system lets this user make hosts at all. Where it does, a test whose cluster cannot be made fails.
+  static let isPermitted: Bool = {
+    guard geteuid() == 0 else { return false }
+    let outcome = try? Programs.run("unshare", ["--net", "--uts", "--mount", "--pid", "--fork", "true"], in: "/tmp")
+    return outcome?.status == 0
+  }()
+  static let isForbidden: Comment = "hosts of namespaces need root, and a system that lets it make them"
+
   /// Throws where none can be made: a test that needs one fails.
   init(nodes: Int, options: [String] = []) throws {
     folder = try TemporaryFolder()

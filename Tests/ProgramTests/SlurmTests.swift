@@ -3,7 +3,8 @@ import Testing
 
 /// The batch script of launch/examples under a real Slurm, of two simulated hosts: see slurm.sh, which needs root and
 /// Debian's packages of Slurm, and takes some minutes.
-@Suite struct SlurmTests {
+@Suite(.enabled(if: SimulatedCluster.isPermitted, SimulatedCluster.isForbidden))
+struct SlurmTests {
   @Test func jobsFinishAreQueuedAgainAndCancelled() throws {
     let outcome = try Programs.run(
       "\(Programs.repository)/Tests/ProgramTests/slurm.sh", [Programs.folder], in: "/", seconds: 600)
