@@ -65,7 +65,9 @@ import Testing
     #expect(last.output.contains("resuming from checkpoints/parts/step-00000260.h5"))
     let whole = try #require(CheckpointStore(folder.file("checkpoints/whole")).newest { _, _ in })
     let parts = try #require(CheckpointStore(folder.file("checkpoints/parts")).newest { _, _ in })
-    #expect(whole.card.progress == parts.card.progress)
+    var progress = parts.card.progress
+    progress.origin = whole.card.progress.origin  // of two runs it is never the same
+    #expect(progress == whole.card.progress)
     #expect(try folder.numbers(of: "whole") == folder.numbers(of: "parts"))
     // The curve has every step once, and says the same.
     let (wholeCurves, partCurves) = (try whole.readCurves(), try parts.readCurves())
