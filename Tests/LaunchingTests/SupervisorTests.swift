@@ -102,7 +102,7 @@ import Testing
     ]
     #expect(try run(supervisor(hosts: ["a", "b"])) == 0)
     #expect(stage.started[0].ranks.signals == ["\(SIGTERM)"])
-    #expect((76...77).contains(stage.started[1].time), "fifteen seconds to end themselves")
+    #expect((66...67).contains(stage.started[1].time), "five seconds to end themselves")
     #expect(stage.said.last?.contains("rank 2 on b stands still; training again") == true)
   }
 

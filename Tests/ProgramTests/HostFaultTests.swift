@@ -67,6 +67,7 @@ struct HostFaultTests {
         if let (rank, host) = fault.named {
           let incident = try #require(Incident(error), "\(name) after \(delay) s: \(error)")
           #expect(incident.text.contains("rank \(rank) on \(host)"), "\(name) after \(delay) s: \(error)")
+          #expect(incident.text.contains("; training again "), "\(name) after \(delay) s: \(error)")
           print(
             "\(name): \(Int(delay)) s after its first checkpoint; named within \(max(1, Int(incident.date.timeIntervalSince(struck)))) s; "
               + incident.text)
@@ -137,10 +138,13 @@ struct HostFaultTests {
   private func strike(
     _ cluster: SimulatedCluster, _ fault: Fault, run: String, after delay: Double
   ) throws -> Date? {
-    for _ in 0..<600 {
-      let isThere = try cluster.run("node1", "test", "-e", "checkpoints/\(run)/step-00000040.h5").status == 0
-      if isThere { break }
+    var hasBegun = false
+    for _ in 0..<600 where !hasBegun {
       usleep(50_000)
+      // The first ones are soon gone.
+      hasBegun = try cluster.run("node1", "ls", "checkpoints/\(run)").lines.contains {
+        $0.hasPrefix("step-") && $0 > "step-00000000.h5"
+      }
     }
     usleep(UInt32(delay * 1_000_000))
     let now = Date()
