@@ -119,7 +119,7 @@ let package = Package(
       name: "Daemon",
       dependencies: [
         "ControlServer", "ControlAPI", "Heartbeats", "Runs", "Checkpoints", "Training", "Model", "Kernels", "Files",
-        "MPI", .product(name: "NIOPosix", package: "swift-nio"),
+        "MPI", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ], swiftSettings: library),
 
     // The two programs.

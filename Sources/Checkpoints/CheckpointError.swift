@@ -1,5 +1,7 @@
+import Training
+
 /// A checkpoint that cannot be used.
-public enum CheckpointError: Error, CustomStringConvertible, Equatable {
+public enum CheckpointError: PassingError, CustomStringConvertible, Equatable {
   /// There are checkpoints, and not one can be read.
   case noneValid(directory: String, damaged: Int)
   /// There is no checkpoint where one was asked for.
@@ -14,6 +16,9 @@ public enum CheckpointError: Error, CustomStringConvertible, Equatable {
   case tooLargeForHalf(tensor: String, value: Float)
   /// A run goes on with other settings than it began with.
   case otherRun(directory: String, key: String, before: String, now: String)
+
+  /// Ranks of an earlier start may take a while to end.
+  public var mayPass: Bool { if case .inUse = self { true } else { false } }
 
   public var description: String {
     switch self {

@@ -2,6 +2,12 @@ import Glibc
 import Heartbeats
 import MPI
 import Runs
+import Training
+
+/// What MPI cannot do is mostly because of another rank that is gone.
+extension MPIError: PassingError {
+  public var mayPass: Bool { true }
+}
 
 /// A program all of whose ranks run the same body, watch over each other, and end together when it fails.
 public enum MPIProgram {
@@ -20,11 +26,12 @@ public enum MPIProgram {
         } catch {
           if group.allArrive(within: .seconds(2)) {
             if group.isFirst { Console.error("\(name): error: \(error)\n") }
-            watchdog.end(Farewell(status: 1, message: "\(error)"))
+            watchdog.end(Farewell(status: 1, message: "\(error)", mayPass: mayPass(error)))
             return 1
           }
           Console.error("\(name): error on rank \(group.rank) (\(group.host)): \(error)\n")
-          watchdog.end(Farewell(status: 1, message: "rank \(group.rank) on \(group.host): \(error)"))
+          watchdog.end(
+            Farewell(status: 1, message: "rank \(group.rank) on \(group.host): \(error)", mayPass: mayPass(error)))
           World.abort(status: 1)
         }
       }

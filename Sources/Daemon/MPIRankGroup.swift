@@ -99,6 +99,8 @@ public final class MPIRankGroup: RankGroup {
     watchdog?.vitals.does(activity, step: step, isResting: isResting)
   }
 
+  public func hasSaved(step: Int) { watchdog?.vitals.has(saved: step) }
+
   public func limitStalls(to seconds: Double) { watchdog?.limit(to: seconds) }
 
   public func makeLink() throws -> any RankLink {

@@ -44,6 +44,10 @@ final class Vitals: Sendable {
     }
   }
 
+  func limits(stalls seconds: Double) { state.withLock { $0.pulse.stallTimeout = seconds } }
+
+  func has(saved step: Int) { state.withLock { $0.pulse.savedStep = step } }
+
   /// What to tell now; to be made about once a second.
   func pulse() -> Pulse {
     let (call, counts) = (CallLog.current, CallLog.counts)

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import Heartbeats
 import MPI
+import NIOCore
 import NIOPosix
 import Runs
 import Synchronization
@@ -22,6 +23,7 @@ final class Watchdog: Sendable {
     var heartbeat: Heartbeat?
     var firstHost = ""
     var timeout = Duration.seconds(60)
+    var isOver = false
   }
 
   /// Before MPI starts, which may hang itself: only a launcher can know.
@@ -44,6 +46,11 @@ final class Watchdog: Sendable {
   /// Begins to watch over all ranks, which take part.
   func watch(_ ranks: MPIRankGroup) throws {
     vitals.isRank(ranks.rank, of: ranks.count, on: ranks.host)
+    defer {
+      group.next().scheduleRepeatedTask(initialDelay: .seconds(1), delay: .milliseconds(500)) { [weak self] task in
+        if self?.look() != true { task.cancel() }
+      }
+    }
     guard ranks.count > 1 else { return }
     let timeout = state.withLock { $0.timeout }
     let hub = try ranks.together { ranks.isFirst ? try HeartbeatHub(on: group.next(), timeout: timeout) : nil }
@@ -60,24 +67,26 @@ final class Watchdog: Sendable {
       state.heartbeat = heartbeat
       state.firstHost = parts[0]
     }
-    _ = group.next().scheduleRepeatedTask(initialDelay: .seconds(1), delay: .milliseconds(500)) { [weak self] task in
-      if self?.look() != true { task.cancel() }
-    }
   }
 
   /// For how long a rank may stand still, in seconds; 0: for ever.
   func limit(to seconds: Double) {
+    vitals.limits(stalls: seconds)
     state.withLock { state in
       state.timeout = .seconds(seconds)
       state.hub?.timeout = .seconds(seconds)
     }
   }
 
-  /// The rank's last word, before MPI ends; nobody is judged any more.
+  /// The rank's last word, before MPI ends; nobody is judged any more. Where MPI does not come to its end, the process does.
   func end(_ farewell: Farewell) {
-    let (hub, heartbeat) = state.withLock { state in
-      defer { (state.hub, state.heartbeat) = (nil, nil) }
-      return (state.hub, state.heartbeat)
+    let (hub, heartbeat, timeout) = state.withLock { state in
+      defer { (state.hub, state.heartbeat, state.isOver) = (nil, nil, true) }
+      return (state.hub, state.heartbeat, state.timeout)
+    }
+    // Long after: ranks wait there for others that still copy a checkpoint.
+    if timeout > .zero {
+      group.next().scheduleTask(in: TimeAmount(timeout * Judgement.patience * 2)) { _exit(farewell.status) }
     }
     heartbeat?.end(farewell)
     launcher?.end(farewell)
@@ -88,15 +97,25 @@ final class Watchdog: Sendable {
 
   /// False once there is nothing to look after.
   private func look() -> Bool {
-    let (hub, heartbeat, first, timeout) = state.withLock { ($0.hub, $0.heartbeat, $0.firstHost, $0.timeout) }
+    let (hub, heartbeat, first, timeout, isOver) = state.withLock {
+      ($0.hub, $0.heartbeat, $0.firstHost, $0.timeout, $0.isOver)
+    }
+    if isOver { return false }
     let pulse = vitals.pulse()
+    // Without its launcher a run would train unwatched, and be in the way of the one that the launcher starts next.
+    if timeout > .zero, let launcher, launcher.hasBeenAnswered, launcher.silence >= timeout * Judgement.patience {
+      giveUp(
+        "the launcher has not been heard from for \(Int(launcher.silence / .seconds(1))) s by rank \(pulse.rank) on "
+          + "\(pulse.host): it was ended, or its host is down or cut off.", pulse)
+      return false
+    }
     if let hub {
       hub.hear(pulse)
       guard let finding = hub.look() else { return true }
       giveUp(finding.text, pulse)
       return false
     }
-    guard let heartbeat else { return false }
+    guard let heartbeat else { return launcher != nil }
     // The first rank can say more than the others: it is given a moment, and those after this one still more.
     let grace = Duration.seconds(2) + .milliseconds(100) * min(pulse.rank, 30)
     guard timeout > .zero, heartbeat.silence >= timeout + grace else { return true }
@@ -110,7 +129,8 @@ final class Watchdog: Sendable {
         "lockstepd: warning: rank \(pulse.rank) on \(pulse.host) cannot reach rank 0 on \(first) over TCP, which MPI does "
           + "without: a rank that stands still will not be noticed. Let hosts open connections to each other.\n")
     }
-    return false
+    state.withLock { $0.heartbeat = nil }
+    return launcher != nil
   }
 
   /// Ends this process; whoever started the ranks then ends the others.

@@ -48,7 +48,7 @@ public final class Heartbeat: Sendable {
   }
 
   /// For how long nothing has been heard of the hub, while this process was awake.
-  public var silence: Duration { state.withLock { .now - $0.heard } }
+  public var silence: Duration { state.withLock { .now - $0.beat > Self.gap ? .zero : .now - $0.heard } }
 
   /// Whether the hub has ever been heard from.
   public var hasBeenAnswered: Bool { state.withLock { $0.hasBeenAnswered } }

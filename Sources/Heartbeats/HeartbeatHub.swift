@@ -6,12 +6,12 @@ import Synchronization
 ///
 /// All its state belongs to one event loop, except what `state` guards.
 public final class HeartbeatHub: Sendable {
-  public let address: HubAddress
   private let loop: any EventLoop
   private let server: any Channel
   private let state: Mutex<State>
 
   private struct State {
+    var address: HubAddress
     var records: [Int: RankRecord] = [:]
     var timeout: Duration
     var stop: Int32?
@@ -21,8 +21,6 @@ public final class HeartbeatHub: Sendable {
   /// Listens on every interface, at a port that is free. Throws what listening throws.
   public init(on loop: any EventLoop, timeout: Duration) throws {
     self.loop = loop
-    let token = HubAddress.makeToken()
-    state = Mutex(State(timeout: timeout, lastLook: .now))
     let box = WeakHub()
     let bootstrap = ServerBootstrap(group: loop)
       .serverChannelOption(.backlog, value: 1024)
@@ -32,7 +30,8 @@ public final class HeartbeatHub: Sendable {
       }
     server = try Result { try bootstrap.bind(host: "0.0.0.0", port: 0).wait() }
       .flatMapError { _ in Result { try bootstrap.bind(host: "::", port: 0).wait() } }.get()
-    address = try HubAddress(port: server.localAddress?.port ?? 0, token: token)
+    let address = try HubAddress(port: server.localAddress?.port ?? 0, token: HubAddress.makeToken())
+    state = Mutex(State(address: address, timeout: timeout, lastLook: .now))
     box.hub = self
   }
 
@@ -46,7 +45,10 @@ public final class HeartbeatHub: Sendable {
     }
   }
 
-  /// For how long a rank may stand still; zero: for ever.
+  /// Where ranks of the present job find it.
+  public var address: HubAddress { state.withLock { $0.address } }
+
+  /// For how long a rank may stand still unless the ranks say otherwise; zero: for ever.
   public var timeout: Duration {
     get { state.withLock { $0.timeout } }
     set { state.withLock { $0.timeout = newValue } }
@@ -84,17 +86,19 @@ public final class HeartbeatHub: Sendable {
       if now - state.lastLook > Heartbeat.gap {
         for rank in state.records.keys { state.records[rank]?.excuse(until: now) }
       }
-      guard state.timeout > .zero else { return nil }
-      return Judgement(Array(state.records.values), at: now, timeout: state.timeout).finding
+      let timeout = state.records[0]?.pulse.stallTimeout.map { .seconds($0) } ?? state.timeout
+      guard timeout > .zero else { return nil }
+      return Judgement(Array(state.records.values), at: now, timeout: timeout).finding
     }
   }
 
   /// Once the job has ended: who was the first to end without a farewell.
   public var loss: Finding? { Judgement(records, at: .now, timeout: timeout).loss }
 
-  /// Forgets all ranks: another job begins.
+  /// Forgets all ranks: another job begins, with a token of its own, since ranks of the one before may still be about.
   public func forget() {
     state.withLock {
+      $0.address.token = HubAddress.makeToken()
       $0.records = [:]
       $0.stop = nil
     }
@@ -108,7 +112,7 @@ public final class HeartbeatHub: Sendable {
   // MARK: - One connection, on the event loop
 
   private final class Caller {
-    var isKnown = false
+    var token: String?
     var rank: Int?
     var process: Int32 = 0
   }
@@ -116,11 +120,11 @@ public final class HeartbeatHub: Sendable {
   private func welcome(_ channel: any Channel) throws {
     let caller = Caller()
     try LineReader<RankMessage> { [weak self] message, context in
-      guard let self, caller.isKnown || message.token == address.token else {
+      caller.token = message.token ?? caller.token
+      guard let self, caller.token == address.token else {
         context.close(promise: nil)
         return
       }
-      caller.isKnown = true
       hear(message, from: caller)
       guard let answer = try? Line.encode(HubMessage(stop: state.withLock { $0.stop }), context.channel.allocator)
       else { return }
@@ -143,6 +147,7 @@ public final class HeartbeatHub: Sendable {
   private func leave(_ caller: Caller) {
     guard let rank = caller.rank else { return }
     state.withLock { state in
+      guard caller.token == state.address.token else { return }
       // It may have come back over another connection.
       guard state.records[rank]?.pulse.process == caller.process, state.records[rank]?.closed == nil else { return }
       state.records[rank]?.closed = .now

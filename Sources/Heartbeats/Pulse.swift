@@ -35,6 +35,10 @@ public struct Pulse: Codable, Sendable, Equatable {
   public var counts: [String: Int] = [:]
   /// For how long it has been in that call, or in none.
   public var seconds = 0.0
+  /// What the run says of how long a rank may stand still, in seconds; nil before it has.
+  public var stallTimeout: Double?
+  /// Of the first rank: the checkpoint before its newest, which other hosts should have by now.
+  public var savedStep: Int?
   /// Processor time of the thread that trains, in seconds.
   public var work = 0.0
 
@@ -61,10 +65,13 @@ public struct Farewell: Codable, Sendable, Equatable {
   public var status: Int32
   /// What went wrong, if something did.
   public var message: String?
+  /// Whether it need not come again when the job is started again: what others have met with may be the cause.
+  public var mayPass: Bool
 
-  public init(status: Int32, message: String? = nil) {
+  public init(status: Int32, message: String? = nil, mayPass: Bool = false) {
     self.status = status
     self.message = message
+    self.mayPass = mayPass
   }
 }
 

@@ -30,11 +30,13 @@ public struct HostProbe {
   private var script: String {
     let folder = FileManager.default.currentDirectoryPath
     let own = ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"]
-    let libraries = "\(mpirun.prefix)/lib" + (own.map { ":\($0)" } ?? "${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}")
+    let libraries =
+      SecureShell.quoted("\(mpirun.prefix)/lib" + (own.map { ":\($0)" } ?? ""))
+      + (own == nil ? "\"${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}\"" : "")
     var command = [program, "check", "--format", "json"]
     if mpirun.kind == .mpirun { command += ["--mpirun", mpirun.path] }
     if configuration != nil { command.append("-") }
-    return "cd \(SecureShell.quoted(folder)) 2>/dev/null; LD_LIBRARY_PATH=\"\(libraries)\" exec "
+    return "cd \(SecureShell.quoted(folder)) 2>/dev/null; LD_LIBRARY_PATH=\(libraries) exec "
       + command.map(SecureShell.quoted).joined(separator: " ")
   }
 
@@ -42,7 +44,12 @@ public struct HostProbe {
   static func read(
     _ host: String, _ result: CommandRunner.Result, program: String
   ) -> Result<HostReport, HostFault> {
-    guard let status = result.status else { return .failure(SecureShell.silent(host, "it was given up")) }
+    guard let status = result.status else {
+      return .failure(
+        HostFault(
+          host, expected: "what it has within \(Int(seconds)) seconds", found: "nothing yet",
+          remedy: "see whether its disk is slow or a checkpoint very large: try '\(program) check' there"))
+    }
     let line = result.output.split(separator: "\n").last { $0.hasPrefix("{") }
     if status == 0, let line, let report = try? JSONDecoder().decode(HostReport.self, from: Data(line.utf8)) {
       return .success(report)

@@ -19,7 +19,7 @@ public enum Hostfile {
   /// The hosts in order; one that is named again gets more slots. Throws `HostfileError` with all mistakes there are.
   public static func parse(_ text: String, name file: String) throws -> [LaunchHost] {
     var (hosts, mistakes): ([LaunchHost], [String]) = ([], [])
-    for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+    for (number, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
       let place = "\(file):\(number + 1)"
       do {
         guard let host = try parse(line: String(line), place: place) else { continue }

@@ -10,6 +10,10 @@ public protocol RankWatch: AnyObject {
   func begin()
   /// Who stands still, and how that is known; nil while nobody does.
   func look() -> String?
+  /// What people should know of, told once; nil if there is nothing.
+  func notice() -> String?
+  /// The newest checkpoint that more hosts than rank 0's should have; nil before there is one.
+  var savedStep: Int? { get }
   /// Whether they have come so far as to train.
   var isTraining: Bool { get }
   /// Asks all ranks to save and stop, as that signal would.
@@ -36,6 +40,8 @@ public final class HubWatch: RankWatch {
   private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
   private let hub: HeartbeatHub
   private var begun = ContinuousClock.now
+  private var hasHeard = false
+  private var hasNoticed = false
 
   /// So long, at least, ranks have to start before something is wrong.
   private static let startTime = Duration.seconds(120)
@@ -59,12 +65,27 @@ public final class HubWatch: RankWatch {
 
   public func look() -> String? {
     if let finding = hub.look() { return finding.text }
-    let limit = max(Self.startTime, hub.timeout * 2)
-    guard hub.timeout > .zero, hub.records.isEmpty, .now - begun >= limit else { return nil }
-    return
-      "no rank has been heard from in the first \(Int(limit / .seconds(1))) s: they cannot be started, or their hosts cannot "
-      + "open connections to this one."
+    // Ranks that were never heard may train well where they cannot reach this host: they have longer.
+    let patience = hasHeard ? limit : limit * Judgement.patience
+    guard hub.timeout > .zero, hub.records.isEmpty, .now - begun >= patience else {
+      hasHeard = hasHeard || !hub.records.isEmpty
+      return nil
+    }
+    return "no rank has been heard from in the first \(Int(patience / .seconds(1))) s: \(Self.unheard)"
   }
+
+  private var limit: Duration { max(Self.startTime, hub.timeout * 2) }
+  private static let unheard =
+    "they cannot be started, or their hosts cannot open connections to this one (let them, have srun pass on "
+    + "\(HubAddress.variable), or set training.stallTimeout to 0)."
+
+  public func notice() -> String? {
+    guard !hasNoticed, !hasHeard, hub.timeout > .zero, hub.records.isEmpty, .now - begun >= limit else { return nil }
+    hasNoticed = true
+    return "no rank has been heard from yet, and one that stands still would not be noticed: \(Self.unheard)"
+  }
+
+  public var savedStep: Int? { hub.records.first { $0.pulse.rank == 0 }?.pulse.savedStep }
 
   public var isTraining: Bool {
     hub.records.contains { $0.pulse.activity == "training" || $0.pulse.isResting }
@@ -80,6 +101,7 @@ public final class HubWatch: RankWatch {
       return RankVerdict(finding: message)
     }
     if let loss { return RankVerdict(finding: loss) }
-    return RankVerdict(isError: farewells.contains { ![0, Interruption.exitStatus].contains($0.status) })
+    return RankVerdict(
+      isError: farewells.contains { ![0, Interruption.exitStatus].contains($0.status) && !$0.mayPass })
   }
 }

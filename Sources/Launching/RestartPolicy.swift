@@ -53,7 +53,9 @@ public struct RestartPolicy: Sendable {
 
   public mutating func decide(_ attempt: AttemptEnding) -> Decision {
     let (status, stopped) = (attempt.ending.status, Interruption.exitStatus)
-    if status == 0 || status == stopped { return .end(status: status) }
+    // Ranks that were told to end because another stands still have stopped as well, but nobody has asked for it.
+    let isStall = attempt.verdict.finding != nil && !attempt.wasAsked
+    if status == 0 || (status == stopped && !isStall) { return .end(status: status) }
     if attempt.wasAsked { return .end(status: status) }
     // Of a daemon an error may be that of one run, which it has marked.
     if status == Self.usageError || (attempt.verdict.isError && !isDaemon) { return .end(status: status) }

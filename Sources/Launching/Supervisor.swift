@@ -157,13 +157,16 @@ public final class Supervisor {
         trains = stage.now
         story.recovered(at: stage.now, ranks: command.ranks)
       }
+      if let notice = watch.notice() { stage.say(notice) }
+      // Asked while it can be: the first rank may be gone a moment later.
+      knownCheckpoint = [knownCheckpoint, watch.savedStep].compactMap { $0 }.max()
       if let ending = ranks.poll() {
         var verdict = watch.verdict()
         if let found { verdict = RankVerdict(finding: found.text) }
         // What was ended on purpose has not met with an accident of its own.
         return AttemptEnding(
           killsAt == nil ? ending : .exited(ending.status), verdict: verdict, wasAsked: requests.asked > 0,
-          trainedSeconds: stage.now - (trains ?? stage.now))
+          trainedSeconds: stage.now - (trains ?? stage.now), foundAt: found?.time)
       }
       if requests.asked > asked {
         if asked == 0 { stage.say("asking the ranks to save and stop; again to end them at once") }

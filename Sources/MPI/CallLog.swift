@@ -71,7 +71,11 @@ final class CallCounter: Sendable {
   /// `among`: its ranks, in words.
   static func of(_ among: StaticString) -> CallCounter {
     all.withLock { all in
-      if let known = all.first(where: { "\($0.among)" == "\(among)" }) { return known }
+      if let known = all.first(where: { "\($0.among)" == "\(among)" }) {
+        // Made anew: ranks that were in the one before and those that were not begin alike.
+        known.together.store(0, ordering: .relaxed)
+        return known
+      }
       let new = CallCounter(among)
       all.append(new)
       return new

@@ -149,6 +149,9 @@ extension RunLoop {
       return
     }
     saves.saved += 1
+    // The newest may still be on its way to another host.
+    if let lastSaved { group.hasSaved(step: lastSaved) }
+    lastSaved = outcome.step
     if let problem = outcome.problem { reporter.report(.warning("after saving step \(outcome.step): \(problem)")) }
     reporter.report(
       .saved(

@@ -33,6 +33,8 @@ final class RunLoop {
   var results = RunResults()
   var pace = Pace()
   var saves = RunEvent.SaveCounts()
+  /// The newest checkpoint that is safe, on the first rank.
+  var lastSaved: Int?
   /// Of the newest checkpoint, on the first rank.
   var saveFailure: (any Error)?
   /// A step whose evaluation on schedule is under way elsewhere: its checkpoint may be the best.

@@ -43,6 +43,8 @@ public protocol RankGroup: AnyObject {
   func allArrive(within time: Duration) -> Bool
   /// Tells whoever watches over the ranks what this one does, and whether it waits for people, which may last for ever.
   func does(_ activity: String, step: Int, isResting: Bool)
+  /// Of the first rank: a checkpoint that other hosts should have by now.
+  func hasSaved(step: Int)
   /// For how long a rank may stand still, in seconds; 0: for ever.
   func limitStalls(to seconds: Double)
   /// For messages beside all else. All ranks take part, of whom there are others than this one.
@@ -54,6 +56,7 @@ public protocol RankGroup: AnyObject {
 extension RankGroup {
   // Nobody watches, unless the transport does.
   public func does(_ activity: String, step: Int, isResting: Bool) {}
+  public func hasSaved(step: Int) {}
   public func limitStalls(to seconds: Double) {}
 
   public var isFirst: Bool { rank == 0 }
@@ -63,11 +66,12 @@ extension RankGroup {
   public func together<Value>(_ body: () throws -> Value) throws -> Value {
     let outcome = Result { try body() }
     var message = ""
-    if case .failure(let error) = outcome { message = "\(host)\n\(error)" }
+    if case .failure(let error) = outcome { message = "\(host)\n\(mayPass(error) ? 1 : 0)\n\(error)" }
     let messages = try gather(Array(message.utf8))
     let failures = messages.enumerated().filter { !$1.isEmpty }.map { rank, bytes in
-      let parts = String(decoding: bytes, as: UTF8.self).split(separator: "\n", maxSplits: 1)
-      return RankFailure.Part(rank: rank, host: String(parts[0]), message: parts.count > 1 ? String(parts[1]) : "")
+      let parts = String(decoding: bytes, as: UTF8.self).split(separator: "\n", maxSplits: 2)
+      return RankFailure.Part(
+        rank: rank, host: String(parts[0]), message: parts.count > 2 ? String(parts[2]) : "", mayPass: parts[1] == "1")
     }
     if failures.isEmpty || count == 1 { return try outcome.get() }
     throw RankFailure(parts: failures, ranks: count)
@@ -91,14 +95,23 @@ extension RankGroup {
   }
 }
 
+/// An error that need not come again when the run is started again.
+public protocol PassingError: Error {
+  var mayPass: Bool { get }
+}
+
+public func mayPass(_ error: any Error) -> Bool { (error as? any PassingError)?.mayPass ?? false }
+
 /// Something failed on some of the ranks; all have been told.
-public struct RankFailure: Error, CustomStringConvertible {
+public struct RankFailure: PassingError, CustomStringConvertible {
   public struct Part: Sendable {
     public let rank: Int
     public let host: String
     public let message: String
+    public let mayPass: Bool
   }
 
+  public var mayPass: Bool { parts.allSatisfy(\.mayPass) }
   public let parts: [Part]
   public let ranks: Int
 

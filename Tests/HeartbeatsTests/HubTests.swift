@@ -12,7 +12,9 @@ import Testing
     -> Heartbeat
   {
     Heartbeat(to: hub.address, on: group.next(), every: .milliseconds(20)) {
-      Pulse(rank: rank, ranks: 2, host: "here", process: Int32(rank))
+      var pulse = Pulse(rank: rank, ranks: 2, host: "here", process: Int32(rank))
+      pulse.activity = "training"
+      return pulse
     } onStop: {
       onStop($0)
     }
@@ -50,7 +52,9 @@ import Testing
     let frozen = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let other = Heartbeat(to: hub.address, on: frozen.next(), every: .milliseconds(20)) {
       while isFrozen.load(ordering: .relaxed) {}
-      return Pulse(rank: 1, ranks: 2, host: "there", process: 1)
+      var pulse = Pulse(rank: 1, ranks: 2, host: "there", process: 1)
+      pulse.activity = "training"
+      return pulse
     } onStop: { _ in
     }
     #expect(try await eventually { hub.records.count == 2 })
@@ -104,6 +108,21 @@ import Testing
     #expect(!stranger.hasBeenAnswered && hub.records.map(\.pulse.rank) == [1])
     known.end(Farewell(status: 0))
     stranger.end(Farewell(status: 0))
+  }
+
+  /// They may outlive their job, and would be taken for ranks of the next.
+  @Test func ranksOfTheJobBeforeAreNotHeard() async throws {
+    let hub = try HeartbeatHub(on: group.next(), timeout: .seconds(60))
+    defer { hub.close() }
+    let old = heart(1, hub)
+    #expect(try await eventually { hub.records.count == 1 })
+    hub.forget()
+    let new = heart(0, hub)
+    #expect(try await eventually { hub.records.map(\.pulse.rank) == [0] })
+    try await Task.sleep(for: .milliseconds(200))
+    #expect(hub.records.map(\.pulse.rank) == [0])
+    old.end(Farewell(status: 1))
+    new.end(Farewell(status: 0))
   }
 
   @Test(arguments: ["", "a/b", "t/0/h", "t/70000/h", "t/80", "t/x/h"])

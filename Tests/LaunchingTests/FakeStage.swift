@@ -86,6 +86,7 @@ final class FakeWatch: RankWatch {
   var finding: String?
   var verdictAtEnd = RankVerdict()
   var isTraining = true
+  var savedStep: Int?
   var begun = 0
   var asked: [Int32] = []
 
@@ -95,6 +96,7 @@ final class FakeWatch: RankWatch {
   }
 
   func look() -> String? { finding }
+  func notice() -> String? { nil }
   func askToStop(signal: Int32) { asked.append(signal) }
   func verdict() -> RankVerdict { verdictAtEnd }
 }

@@ -86,7 +86,7 @@ import Testing
   @Test func silenceIsToldToo() throws {
     #expect(
       try fault(status: nil, error: "").hasPrefix(
-        "node2: expected an answer within 10 seconds, found none (it was given up)"))
+        "node2: expected what it has within 120 seconds, found nothing yet; "))
   }
 
   @Test func theReportIsFoundAmongOtherLines() throws {

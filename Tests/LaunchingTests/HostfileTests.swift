@@ -3,6 +3,10 @@ import Testing
 @testable import Launching
 
 @Suite struct HostfileTests {
+  @Test func linesMayEndAsOnWindows() throws {
+    #expect(try Hostfile.parse("node1 slots=2\r\nnode2\r\n", name: "hosts").map(\.name) == ["node1", "node2"])
+  }
+
   private func hosts(_ text: String) throws -> [String] {
     try Hostfile.parse(text, name: "hosts").map { "\($0.name) \($0.slots.map(String.init) ?? "-") \($0.place)" }
   }

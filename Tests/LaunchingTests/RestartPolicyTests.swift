@@ -23,6 +23,14 @@ import Testing
     #expect(policy.decide(AttemptEnding(.exited(76), verdict: RankVerdict(finding: "rank 2"))) == .restart(after: 2))
   }
 
+  /// Ranks that end because another stands still save and stop as if they were asked to.
+  @Test func aStopThatNobodyAskedForIsStartedAgain() {
+    var policy = RestartPolicy(maximum: 5)
+    let finding = RankVerdict(finding: "rank 2")
+    #expect(policy.decide(AttemptEnding(.exited(75), verdict: finding)) == .restart(after: 1))
+    #expect(policy.decide(AttemptEnding(.exited(75), verdict: finding, wasAsked: true)) == .end(status: 75))
+  }
+
   @Test func pausesGrowToAMinuteAndEnd() {
     var policy = RestartPolicy(maximum: 9)
     let pauses = (0..<9).map { _ in policy.decide(killed) }

@@ -155,6 +155,21 @@ import Testing
     }
   }
 
+  /// A copy as old as the start is no copy of what has been saved since.
+  @Test func anOldCopyIsNotGoneOnFrom() throws {
+    stage.attempts = [.init(seconds: 5, ending: .exited(137)), .init(ending: .exited(0))]
+    watch.savedStep = 90
+    stage.answer = { [unreachable] name, now in
+      if name == "a", now > 0, now < 100 { return unreachable(name) }
+      var report = Sample.report(name)
+      report.checkpoint = name == "a" && now > 0 ? 100 : 20
+      return .success(report)
+    }
+    #expect(try run(supervisor(hosts: ["a", "b"], minimumRanks: 1)) == 0)
+    #expect(stage.started[1].time >= 100)
+    #expect(stage.said.contains { $0.hasPrefix("waiting: the newest checkpoint is on a, which does not answer") })
+  }
+
   @Test func aQueueIsWaitedFor() throws {
     stage.attempts = [.init(seconds: 5, ending: .exited(1)), .init(ending: .exited(0))]
     stage.answer = { [unreachable] name, now in

@@ -72,6 +72,7 @@ struct HostFaultTests {
             "\(name): \(Int(delay)) s after its first checkpoint; named within \(max(1, Int(incident.date.timeIntervalSince(struck)))) s; "
               + incident.text)
         } else {
+          #expect(!error.contains("starting again"), "\(name) after \(delay) s: \(error)")
           print(
             "\(name): \(Int(delay)) s after its first checkpoint; took \(Int(run.seconds)) s, restarts none: \(Incident(error) == nil)"
           )
