@@ -10,12 +10,8 @@ public final class SparseFile {
   public init(_ path: String, size: Int) throws {
     self.path = path
     descriptor = try checked("create", path) { open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666) }
-    do {
-      try checked("write", path) { ftruncate(descriptor, size) }
-    } catch {
-      close(descriptor)
-      throw error
-    }
+    // If this fails, `deinit` closes: all properties are set.
+    try checked("write", path) { ftruncate(descriptor, size) }
   }
 
   deinit { close(descriptor) }

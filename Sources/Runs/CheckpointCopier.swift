@@ -25,6 +25,10 @@ final class CheckpointCopier {
   private var held: [Int: String]
   private var news: (step: Int, best: Int?)?
   private var round: Round?
+  /// How long an answer is waited for once what is under way has been given up.
+  var answerSeconds = 10.0
+  /// Whether the other side has not answered by then: no more goes there.
+  private var isDeaf = false
 
   private enum Task {
     case checkpoint(Int)
@@ -55,11 +59,12 @@ final class CheckpointCopier {
   /// A checkpoint is safe here; `best` is the step of the best one.
   func saved(step: Int, best: Int?) { news = (step, best) }
 
-  /// Whether all that is safe here is there.
-  var isIdle: Bool { round == nil && news == nil }
+  /// Whether all that is safe here is there, or nothing more can go there.
+  var isIdle: Bool { isDeaf || round == nil && news == nil }
 
   /// Moves along what is under way, without waiting. Returns how a round went that has come to its end.
   func move() throws -> Outcome? {
+    guard !isDeaf else { return nil }
     if round == nil, let news {
       self.news = nil
       round = Round(step: news.step, best: news.best)
@@ -85,9 +90,14 @@ final class CheckpointCopier {
     }
   }
 
-  /// What is to be done in the round.
+  /// What is to be done in the round; ends it without a word if its checkpoint is neither here nor there.
   private func plan() throws {
     guard let round else { return }
+    // Gone since it was saved, so a newer one is the next round's: were others let go now, none might be left there.
+    guard held[round.step] != nil || FileSystem.exists(store.path(step: round.step)) else {
+      self.round = nil
+      return
+    }
     var tasks: [Task] = []
     // The best may be gone, where a disk was too small for it.
     for step in [round.step] + [round.best].compactMap({ $0 })
@@ -128,24 +138,31 @@ final class CheckpointCopier {
   }
 
   /// Waits, asleep in between, until all that is safe here is there, but so many seconds at most; then what is under way is
-  /// given up, if `abandons`. Returns how rounds went.
+  /// given up, if `abandons`, and `answerSeconds` later no answer is waited for either. Returns how rounds went.
   func settle(seconds: Double, abandons: Bool) throws -> [Outcome] {
     let deadline = ContinuousClock.now + .seconds(seconds)
     var outcomes: [Outcome] = []
-    var isGivenUp = false
+    var end: ContinuousClock.Instant?
+    let reason = "it took over \(Int(seconds)) s at the end of the run"
     while !isIdle {
       if let outcome = try move() { outcomes.append(outcome) }
-      if .now > deadline && !isGivenUp {
+      if let end, .now > end, !isIdle {
+        // A write there may never return. What is on its way is the link's, which keeps it for as long as need be.
+        isDeaf = true
+        try sender.abandon(because: reason)  // a file begun since
+        let silence = "\(host) gave no answer for \(Int(answerSeconds)) s after that"
+        if let outcome = finish(error: "\(reason), and \(silence)") { outcomes.append(outcome) }
+      } else if end == nil && .now > deadline {
         guard abandons else { break }
-        isGivenUp = true
+        end = ContinuousClock.now + .seconds(answerSeconds)
         news = nil
-        try sender.abandon(because: "it took over \(Int(seconds)) s at the end of the run")
+        try sender.abandon(because: reason)
       }
       if !isIdle { usleep(1000) }
     }
     return outcomes
   }
 
-  /// Lets the other side go on with other things.
+  /// Lets the other side go on with other things. It takes all that was sent, even where its disk takes none of it.
   func sayOver() throws { try sender.sayOver() }
 }

@@ -7,8 +7,8 @@ import Training
 /// of each receives for all of its machine.
 ///
 /// Who has the corpus tells all what it consists of, with a digest of each piece. The others hold what they find against
-/// that, under the path the corpus has there or in their cache, and say which pieces they lack; those are sent. The second
-/// machine gets all of it, so that it can stand in for the first.
+/// that, under the path the corpus has there or in their cache, and say which pieces they lack; those are sent. The
+/// first of the others gets all of it, so that it can stand in for the one that has it.
 struct CorpusDistribution {
   let configuration: RunConfiguration
   let group: any RankGroup
@@ -45,7 +45,7 @@ struct CorpusDistribution {
     var cache: CorpusCache?
     let finding = try asleep {
       guard isFirstHere else { return nil as Finding? }
-      return group.rank == source ? Finding(directory: path) : try look(path, contents, &cache)
+      return group.rank == source ? Finding(directory: path) : try look(path, contents, source, &cache)
     }
     let findings = try share(finding)
     if group.isFirst {
@@ -89,8 +89,10 @@ struct CorpusDistribution {
   }
 
   /// What is on this machine of the tokens that its ranks read.
-  private func look(_ path: String, _ contents: CorpusContents, _ cache: inout CorpusCache?) throws -> Finding {
-    let needed = try neededHere(contents)
+  private func look(
+    _ path: String, _ contents: CorpusContents, _ source: Int, _ cache: inout CorpusCache?
+  ) throws -> Finding {
+    let needed = try neededHere(contents, source)
     var notes: [String] = []
     if let corpus = try? PreparedCorpus(directory: path), corpus.manifest.fingerprint == contents.manifest.fingerprint {
       do {
@@ -107,9 +109,9 @@ struct CorpusDistribution {
     return Finding(directory: directory, isCache: true, missing: found.missing, notes: notes)
   }
 
-  /// The tokens that the ranks of this machine read; nil for all, on the second machine.
-  private func neededHere(_ contents: CorpusContents) throws -> PartMap<[Range<Int>]>? {
-    if machines.all.firstIndex(of: group.rank) == 1 { return nil }
+  /// The tokens that the ranks of this machine read; nil for all, on the first machine that is not the source.
+  private func neededHere(_ contents: CorpusContents, _ source: Int) throws -> PartMap<[Range<Int>]>? {
+    if machines.all.first(where: { $0 != source }) == group.rank { return nil }
     let tokens = contents.manifest.parts.map { $1.tokens }
     let reads = try machines.peers(of: group.rank).map {
       try configuration.tokensRead(by: $0, of: group.count, in: tokens)

@@ -10,15 +10,37 @@ final class FileReceiver {
   private let rank: Int
   private let thread = StorageThread()
   private let writing: Writing
+  /// For how many seconds one write is waited for before the disk counts as stuck.
+  private let patience: Double
+  private var begun = ContinuousClock.now
   private var isOver = false
+  /// Whether some of the file under way was passed over.
+  private var hasGap = false
+  /// Whether its end was, too.
+  private var owesAnswer = false
 
-  init(_ link: any RankLink, from rank: Int, into store: CheckpointStore) {
+  init(_ link: any RankLink, from rank: Int, into store: CheckpointStore, patience: Double = 10) {
     self.link = link
     self.rank = rank
+    self.patience = patience
     writing = Writing(store)
   }
 
-  deinit { thread.end() }
+  deinit {
+    while thread.isBusy && !isStuck { usleep(1000) }
+    if thread.isBusy {
+      // In a write that may never return: it keeps its memory for as long as the process is.
+      _ = Unmanaged.passRetained(writing)
+      _ = Unmanaged.passRetained(thread)
+    } else {
+      thread.end()
+    }
+  }
+
+  /// Whether the write under way, if there is one, takes longer than is waited for.
+  private var isStuck: Bool { seconds(since: begun) > patience }
+
+  private func seconds(since begin: ContinuousClock.Instant) -> Double { (.now - begin) / .seconds(1) }
 
   /// The first error since the beginning, in its own words.
   var failure: String? { writing.failure }
@@ -31,22 +53,61 @@ final class FileReceiver {
       writing.answer = nil
       try link.send(Array(JSONEncoder().encode(answer)), to: rank)
     }
-    guard let message = try link.receive(from: rank), let kind = message.first.flatMap(FileMessage.init) else { return }
-    if kind == .over {
-      isOver = true
-    } else {
-      thread.start { [writing] in writing.take(kind, message.dropFirst()) }
+    if owesAnswer { return refuse() }
+    guard let (kind, bytes) = try next() else { return }
+    switch kind {
+    case .over: isOver = true
+    case .begin where hasGap, .piece where hasGap: break
+    case _ where hasGap: refuse()
+    default: start(kind, bytes)
     }
   }
 
-  /// Takes all that comes, asleep in between, until nothing more does.
+  private func next() throws -> (kind: FileMessage, bytes: ArraySlice<UInt8>)? {
+    guard let message = try link.receive(from: rank), let kind = message.first.flatMap(FileMessage.init) else {
+      return nil
+    }
+    return (kind, message.dropFirst())
+  }
+
+  private func start(_ kind: FileMessage, _ bytes: ArraySlice<UInt8>) {
+    begun = .now
+    thread.start { [writing] in writing.take(kind, bytes) }
+  }
+
+  /// Answers for a file with a gap that it is none.
+  private func refuse() {
+    hasGap = false
+    owesAnswer = false
+    start(.abandon, Array("the disk there took over \(Int(patience)) s for one write".utf8)[...])
+  }
+
+  /// Takes a message while the disk is stuck, so that who sends need not wait for it. Nothing but `over` comes while
+  /// the end of a file is being written, so that such a file stays whole, however long that takes.
+  private func passOver() throws {
+    guard let (kind, _) = try next() else { return }
+    if kind == .over {
+      isOver = true
+    } else {
+      hasGap = true
+      owesAnswer = kind != .begin && kind != .piece
+    }
+  }
+
+  /// Takes all that comes, asleep in between, until nothing more does. Where the disk is stuck, what comes is not
+  /// written, and who sends it warns.
   func moveUntilOver() throws {
     isOver = false
     while !isOver {
       try move()
+      if thread.isBusy && isStuck && !isOver { try passOver() }
       usleep(CorpusDistribution.pollMicroseconds)
     }
-    while try link.sending(to: rank) > 0 { usleep(CorpusDistribution.pollMicroseconds) }
+    // Who sends may have stopped listening.
+    let end = ContinuousClock.now
+    while try link.sending(to: rank) > 0 && seconds(since: end) < patience {
+      usleep(CorpusDistribution.pollMicroseconds)
+    }
   }
 
   /// Used by the thread while it has a job, and by its owner otherwise.

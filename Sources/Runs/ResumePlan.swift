@@ -11,7 +11,7 @@ struct FolderState: Codable, Equatable {
   var hasCheckpoints = false
   /// The newest that is whole.
   var newest: CheckpointSummary?
-  /// Digests of all of them, by step, as their headers have them.
+  /// Digests, by step, as their headers have them, of all but those found damaged.
   var digests: [Int: String] = [:]
   /// For people.
   var notes: [String] = []
@@ -22,8 +22,13 @@ struct FolderState: Codable, Equatable {
   init(_ store: CheckpointStore) throws {
     let steps = try store.steps()
     hasCheckpoints = !steps.isEmpty
-    newest = try store.newestSummary { notes.append("passed over a checkpoint that cannot be read: \($1)") }
-    for step in steps {
+    var damaged: Set<String> = []
+    newest = try store.newestSummary { path, error in
+      damaged.insert(path)
+      notes.append("passed over a checkpoint that cannot be read: \(error)")
+    }
+    // The header of a damaged one may be whole: it is no copy all the same, and is to be sent again.
+    for step in steps where !damaged.contains(store.path(step: step)) {
       // One that has no header of ours is no copy of anything.
       do { digests[step] = try CheckpointFile.digest(of: store.path(step: step)) } catch is HDF5Error {}
     }

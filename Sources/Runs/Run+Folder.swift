@@ -93,7 +93,8 @@ extension Run {
           while try sender.move() == nil { usleep(CorpusDistribution.pollMicroseconds) }
         }
       } else if group.isFirst {
-        let receiver = FileReceiver(link, from: source, into: store)
+        // Without it the run cannot go on: however slow the disk is, it is waited for.
+        let receiver = FileReceiver(link, from: source, into: store, patience: .infinity)
         try receiver.moveUntilOver()
         if let failure = receiver.failure { throw RunError.failed(failure) }
       }

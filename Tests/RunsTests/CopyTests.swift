@@ -207,4 +207,50 @@ import Training
     while !thread.isFinished { usleep(100) }
     #expect(try FileSystem.list(other.directory) == [])
   }
+
+  @Test func aStuckDiskHoldsUpNeitherSide() throws {
+    let steps = try own.steps()
+    try FileSystem.createDirectory(other.directory)
+    // To open it takes a reader, and until then as long as a dead file system.
+    let pipe = "\(other.path(step: steps[0])).partial-\(getpid())"
+    try #require(mkfifo(pipe, 0o600) == 0)
+    nonisolated(unsafe) let receiver = FileReceiver(
+      Link(out: back, into: forth), from: 0, into: other, patience: 0.2)
+    let thread = Thread {
+      do { try receiver.moveUntilOver() } catch { Issue.record(error) }
+    }
+    thread.start()
+    let copier = copier()
+    copier.answerSeconds = 0.3
+    copier.saved(step: steps[0], best: nil)
+    let outcomes = try copier.settle(seconds: 0.1, abandons: true)
+    #expect(outcomes.count == 1 && outcomes[0].error?.contains("node2 gave no answer") == true)
+    #expect(copier.isIdle)
+    try copier.sayOver()
+    while !thread.isFinished { usleep(100) }
+    #expect(try other.steps().isEmpty)
+    close(open(pipe, O_RDONLY | O_NONBLOCK))
+  }
+
+  @Test func aRoundWhoseCheckpointIsGoneLetsNothingGo() throws {
+    let steps = try own.steps()
+    let copier = copier()
+    copier.saved(step: steps[0], best: nil)
+    _ = try settle(copier)
+    copier.saved(step: steps[1], best: nil)
+    for step in steps.prefix(2) { try FileSystem.remove(own.path(step: step)) }
+    #expect(try settle(copier).isEmpty)
+    #expect(try other.steps() == [steps[0]])
+  }
+
+  @Test func aDamagedCheckpointIsNoCopy() throws {
+    let steps = try own.steps()
+    let newest = try #require(steps.last)
+    #expect(try FolderState(own).digests.keys.sorted() == steps)
+    var bytes = try MappedFile.withBytes(of: own.path(step: newest)) { Array($0) }
+    bytes[bytes.count / 2] ^= 1
+    try OutputFile.replace(own.path(step: newest)) { try $0.write(bytes) }
+    let state = try FolderState(own)
+    #expect(state.notes.count == 1 && state.digests.keys.sorted() == Array(steps.dropLast()))
+  }
 }
