@@ -88,7 +88,9 @@ public final class HubWatch: RankWatch {
   public var savedStep: Int? { hub.records.first { $0.pulse.rank == 0 }?.pulse.savedStep }
 
   public var isTraining: Bool {
-    hub.records.contains { $0.pulse.activity == "training" || $0.pulse.isResting }
+    // It may have come further than to train by the time it is looked at.
+    let before = [Pulse.starting, RunActivity.preparing.rawValue]
+    return hub.records.contains { !before.contains($0.pulse.activity) }
   }
 
   public func askToStop(signal: Int32) { hub.askToStop(signal: signal) }

@@ -40,6 +40,8 @@ final class FakeBackend: ControlBackend {
     run.bestLoss = 4.8
     run.bestPerplexity = 121.5
     run.bestStep = 1000
+    run.copiedStep = 1200
+    run.copyHost = "node2"
     run.parameters = 4_650_000
     let ranks = (0..<4).map {
       RankStatus(rank: $0, host: "node\"\($0)\\", stepSeconds: 0.011, waitSeconds: 0.0004)
