@@ -265,6 +265,7 @@ public final class Supervisor {
     case 0: return tell(status, "finished")
     case Interruption.exitStatus: return tell(status, "stopped, and can be gone on with")
     default:
+      if ending.wasAsked { return tell(status, "ended with status \(status), as it was asked to") }
       if ending.verdict.finding != nil { note(ending) }
       return tell(status, "ended with status \(status)")
     }

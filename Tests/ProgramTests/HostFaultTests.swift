@@ -57,24 +57,24 @@ struct HostFaultTests {
     for round in 0..<rounds {
       for fault in Fault.allCases {
         let name = "\(fault)-\(round)"
-        let delay = Double.random(in: 0...undisturbed.seconds * 0.6, using: &random)
-        let run = try launch(cluster, name, configuration) { try strike(cluster, fault, run: name, after: delay) }
+        let instant = Int.random(in: 40...Self.steps * 2 / 3, using: &random)
+        let run = try launch(cluster, name, configuration) { try strike(cluster, fault, run: name, atStep: instant) }
         try repair(cluster, fault)
         let error = run.outcome.error
-        #expect(run.outcome.status == 0, "\(name) after \(delay) s: \(error)")
+        #expect(run.outcome.status == 0, "\(name) struck at step \(instant): \(error)")
         let struck = try #require(run.struck, "\(name) ended before it was struck")
-        #expect(try numbers(cluster, name) == reference, "\(name) after \(delay) s")
+        #expect(try numbers(cluster, name) == reference, "\(name) struck at step \(instant)")
         if let (rank, host) = fault.named {
-          let incident = try #require(Incident(error), "\(name) after \(delay) s: \(error)")
-          #expect(incident.text.contains("rank \(rank) on \(host)"), "\(name) after \(delay) s: \(error)")
-          #expect(incident.text.contains("; training again "), "\(name) after \(delay) s: \(error)")
+          let incident = try #require(Incident(error), "\(name) struck at step \(instant): \(error)")
+          #expect(incident.text.contains("rank \(rank) on \(host)"), "\(name) struck at step \(instant): \(error)")
+          #expect(incident.text.contains("; training again "), "\(name) struck at step \(instant): \(error)")
           print(
-            "\(name): \(Int(delay)) s after its first checkpoint; named within \(max(1, Int(incident.date.timeIntervalSince(struck)))) s; "
+            "\(name): struck at step \(instant); named within \(max(1, Int(incident.date.timeIntervalSince(struck)))) s; "
               + incident.text)
         } else {
-          #expect(!error.contains("starting again"), "\(name) after \(delay) s: \(error)")
+          #expect(!error.contains("starting again"), "\(name) struck at step \(instant): \(error)")
           print(
-            "\(name): \(Int(delay)) s after its first checkpoint; took \(Int(run.seconds)) s, restarts none: \(Incident(error) == nil)"
+            "\(name): struck at step \(instant); took \(Int(run.seconds)) s, restarts none: \(Incident(error) == nil)"
           )
         }
       }
@@ -135,19 +135,18 @@ struct HostFaultTests {
     }
   }
 
-  /// Waits for the run's first checkpoint and so many seconds more; returns when the fault came.
+  /// Waits until a checkpoint of that step or a later one is there; returns when the fault came.
   private func strike(
-    _ cluster: SimulatedCluster, _ fault: Fault, run: String, after delay: Double
+    _ cluster: SimulatedCluster, _ fault: Fault, run: String, atStep step: Int
   ) throws -> Date? {
+    let least = FileSystem.name(of: CheckpointStore("").path(step: step))
     var hasBegun = false
-    for _ in 0..<600 where !hasBegun {
-      usleep(50_000)
-      // The first ones are soon gone.
+    for _ in 0..<1200 where !hasBegun {
+      usleep(20_000)
       hasBegun = try cluster.run("node1", "ls", "checkpoints/\(run)").lines.contains {
-        $0.hasPrefix("step-") && $0 > "step-00000000.h5"
+        $0.hasPrefix("step-") && $0 >= least
       }
     }
-    usleep(UInt32(delay * 1_000_000))
     let now = Date()
     switch fault {
     case .rankKilled: try cluster.shell("node2", "pkill -KILL -x lockstepd")
