@@ -31,12 +31,10 @@ struct FaultPlan: Sendable {
   private static let state = Mutex(State())
   private static let operations = ["create", "write", "sync", "rename", "remove"]
 
-  /// Runs `body` under the plan; returns how many calls were counted and which of them failed. One plan at a time.
+  /// Runs `body` under the plan; returns how many calls were counted and which of them failed. One plan at a time: tests that
+  /// run beside each other wait for their turn.
   static func during(_ plan: FaultPlan, _ body: () throws -> Void) rethrows -> (calls: Int, failed: [String]) {
-    state.withLock {
-      precondition($0.plan == nil, "one plan at a time")
-      $0 = State(plan: plan)
-    }
+    while !take(plan) { usleep(1_000) }
     isArmed.store(true, ordering: .releasing)
     defer {
       isArmed.store(false, ordering: .releasing)
@@ -44,6 +42,14 @@ struct FaultPlan: Sendable {
     }
     try body()
     return state.withLock { ($0.calls, $0.failed) }
+  }
+
+  private static func take(_ plan: FaultPlan) -> Bool {
+    state.withLock { state in
+      guard state.plan == nil else { return false }
+      state = State(plan: plan)
+      return true
+    }
   }
 
   /// What a call is to fail with, nil if it is to be made.
