@@ -12,7 +12,10 @@ top=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 files=$(mktemp -d)
 
 cluster() { "$top/launch/simulate-cluster" --name "slurm-$$" "$@"; }
-slurm() { cluster run head env SLURM_CONF=/root/slurm.conf LOCKSTEP=./lockstep "$@"; }
+# A command on a host, with the settings in its home folder.
+# shellcheck disable=SC2016  # the host expands them
+slurm_on() { cluster run "$1" bash -c 'SLURM_CONF=$HOME/slurm.conf LOCKSTEP=./lockstep exec "$@"' bash "${@:2}"; }
+slurm() { slurm_on head "$@"; }
 fail() {
   echo "slurm.sh: $*" >&2
   exit 1
@@ -67,7 +70,7 @@ END
   cluster copy "$programs"/lockstep{,d} "$top/configs/default.yaml" "$top/launch/examples/lockstep.sbatch" "$files"/*
   for host in head node1 node2; do cluster run "$host" bash start-munge; done
   slurm bash -c 'mkdir /tmp/slurmctld && slurmctld'
-  for host in node1 node2; do cluster run "$host" env SLURM_CONF=/root/slurm.conf slurmd; done
+  for host in node1 node2; do slurm_on "$host" slurmd; done
   within 20 "both nodes idle" are_idle
 }
 
