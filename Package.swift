@@ -48,11 +48,14 @@ let package = Package(
     .systemLibrary(name: "CHDF5", pkgConfig: hdf5Package, providers: [.apt(["libhdf5-dev"])]),
     .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
 
+    // Innermost loops, compiled for several sets of instructions.
+    .target(name: "CKernels"),
+
     // From the floor up; imports point downward only.
     .target(
       name: "Files",
       dependencies: [.product(name: "Crypto", package: "swift-crypto")], swiftSettings: library),
-    .target(name: "Kernels", dependencies: ["COneDNN"], swiftSettings: library),
+    .target(name: "Kernels", dependencies: ["COneDNN", "CKernels"], swiftSettings: library),
     .target(name: "Corpus", dependencies: ["Files"], swiftSettings: library),
     .target(name: "Model", dependencies: ["Kernels"], swiftSettings: library),
     .target(

@@ -77,80 +77,19 @@ static inline dnnl_status_t lockstep_dnnl_reorder(dnnl_primitive_desc_t *descrip
       description, LOCKSTEP_LAYOUT(*from), engine, LOCKSTEP_LAYOUT(*to), engine, NULL);
 }
 
-/// Describes the softmax of each row, or its logarithm.
+/// Describes the softmax of each row.
 static inline dnnl_status_t lockstep_dnnl_softmax(
-    dnnl_primitive_desc_t *description, dnnl_engine_t engine, int logarithm, const lockstep_dnnl_layout *rows) {
+    dnnl_primitive_desc_t *description, dnnl_engine_t engine, const lockstep_dnnl_layout *rows) {
 #if DNNL_VERSION_MAJOR >= 3
   return dnnl_softmax_forward_primitive_desc_create(description, engine, dnnl_forward_inference,
-      logarithm ? dnnl_softmax_log : dnnl_softmax_accurate, LOCKSTEP_LAYOUT(*rows), LOCKSTEP_LAYOUT(*rows), 1, NULL);
+      dnnl_softmax_accurate, LOCKSTEP_LAYOUT(*rows), LOCKSTEP_LAYOUT(*rows), 1, NULL);
 #else
   dnnl_softmax_desc_t operation;
-  dnnl_status_t status = logarithm
-      ? dnnl_logsoftmax_forward_desc_init(&operation, dnnl_forward_inference, LOCKSTEP_LAYOUT(*rows), 1)
-      : dnnl_softmax_forward_desc_init(&operation, dnnl_forward_inference, LOCKSTEP_LAYOUT(*rows), 1);
+  dnnl_status_t status =
+      dnnl_softmax_forward_desc_init(&operation, dnnl_forward_inference, LOCKSTEP_LAYOUT(*rows), 1);
   if (status != dnnl_success) return status;
   return dnnl_primitive_desc_create(description, &operation, NULL, engine, NULL);
 #endif
-}
-
-/// Describes a function of each number, such as dnnl_eltwise_exp.
-static inline dnnl_status_t lockstep_dnnl_elementwise(dnnl_primitive_desc_t *description, dnnl_engine_t engine,
-    dnnl_alg_kind_t function, const lockstep_dnnl_layout *numbers) {
-#if DNNL_VERSION_MAJOR >= 3
-  return dnnl_eltwise_forward_primitive_desc_create(description, engine, dnnl_forward_inference, function,
-      LOCKSTEP_LAYOUT(*numbers), LOCKSTEP_LAYOUT(*numbers), 0, 0, NULL);
-#else
-  dnnl_eltwise_desc_t operation;
-  dnnl_status_t status = dnnl_eltwise_forward_desc_init(
-      &operation, dnnl_forward_inference, function, LOCKSTEP_LAYOUT(*numbers), 0, 0);
-  if (status != dnnl_success) return status;
-  return dnnl_primitive_desc_create(description, &operation, NULL, engine, NULL);
-#endif
-}
-
-/// A row-major matrix whose rows begin `stride` floats after each other.
-static inline dnnl_status_t lockstep_dnnl_layout_matrix(
-    lockstep_dnnl_layout *layout, int64_t rows, int64_t columns, int64_t stride) {
-  const dnnl_dims_t sizes = {rows, columns}, strides = {stride, 1};
-#if DNNL_VERSION_MAJOR >= 3
-  return dnnl_memory_desc_create_with_strides(&layout->value, 2, sizes, dnnl_f32, strides);
-#else
-  return dnnl_memory_desc_init_by_strides(&layout->value, 2, sizes, dnnl_f32, strides);
-#endif
-}
-
-/// Describes a matrix product, added to what is in its place if `adding`. `bias` may be null.
-static inline dnnl_status_t lockstep_dnnl_product(dnnl_primitive_desc_t *description, dnnl_engine_t engine,
-    const lockstep_dnnl_layout *a, const lockstep_dnnl_layout *b, const lockstep_dnnl_layout *bias,
-    const lockstep_dnnl_layout *c, int adding) {
-  dnnl_primitive_attr_t attributes;
-  dnnl_status_t status = dnnl_primitive_attr_create(&attributes);
-  if (status != dnnl_success) return status;
-  dnnl_post_ops_t then = NULL;
-  if (adding) {
-    status = dnnl_post_ops_create(&then);
-#if DNNL_VERSION_MAJOR >= 3
-    if (status == dnnl_success) status = dnnl_post_ops_append_sum(then, 1, 0, dnnl_data_type_undef);
-#else
-    if (status == dnnl_success) status = dnnl_post_ops_append_sum(then, 1);
-#endif
-    if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(attributes, then);
-  }
-  if (status == dnnl_success) {
-#if DNNL_VERSION_MAJOR >= 3
-    status = dnnl_matmul_primitive_desc_create(description, engine, LOCKSTEP_LAYOUT(*a), LOCKSTEP_LAYOUT(*b),
-        bias ? LOCKSTEP_LAYOUT(*bias) : NULL, LOCKSTEP_LAYOUT(*c), attributes);
-#else
-    dnnl_matmul_desc_t operation;
-    status = dnnl_matmul_desc_init(&operation, LOCKSTEP_LAYOUT(*a), LOCKSTEP_LAYOUT(*b),
-        bias ? LOCKSTEP_LAYOUT(*bias) : NULL, LOCKSTEP_LAYOUT(*c));
-    if (status == dnnl_success)
-      status = dnnl_primitive_desc_create(description, &operation, attributes, engine, NULL);
-#endif
-  }
-  if (then) dnnl_post_ops_destroy(then);
-  dnnl_primitive_attr_destroy(attributes);
-  return status;
 }
 
 /// Describes a recurrent layer, left to right. `cell` is a dnnl_vanilla_rnn, _lstm, _gru or _lbr_gru;
@@ -273,4 +212,20 @@ static inline int lockstep_dnnl_set_threads(int count) {
 static inline int lockstep_dnnl_get_threads(void) {
   int (*get)(void) = (int (*)(void))dlsym(RTLD_DEFAULT, "omp_get_max_threads");
   return get ? get() : 1;
+}
+
+static inline int lockstep_dnnl_thread(void) {
+  static int (*get)(void);
+  if (!get) get = (int (*)(void))dlsym(RTLD_DEFAULT, "omp_get_thread_num");
+  return get ? get() : 0;
+}
+
+/// Runs `body` on as many of the threads that oneDNN uses; 0 when no OpenMP run-time is loaded. Both that there are know
+/// this entry.
+static inline int lockstep_dnnl_parallel(unsigned threads, void (*body)(void *context), void *context) {
+  static void (*run)(void (*)(void *), void *, unsigned, unsigned);
+  if (!run) run = (void (*)(void (*)(void *), void *, unsigned, unsigned))dlsym(RTLD_DEFAULT, "GOMP_parallel");
+  if (!run) return 0;
+  run(body, context, threads, 0);
+  return 1;
 }

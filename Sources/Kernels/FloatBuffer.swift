@@ -15,7 +15,7 @@ public final class FloatBuffer: @unchecked Sendable {
     let bytes = max(count, 1) * MemoryLayout<Float>.stride
     var raw: UnsafeMutableRawPointer?
     // Large ones on large pages, where the system has them: walks through them miss the TLB less often.
-    let isLarge = bytes >= 4 * Self.largePage
+    let isLarge = bytes >= Self.largePage
     guard posix_memalign(&raw, isLarge ? Self.largePage : 64, bytes) == 0, let raw else {
       throw KernelError.outOfMemory(bytes: bytes)
     }

@@ -14,31 +14,45 @@ extension MatrixView: MatrixFactor {
   public var isTransposed: Bool { false }
 
   /// The transpose, as a factor; nothing is copied.
-  public var transposed: some MatrixFactor { Transposed(stored: self) }
+  public var transposed: some MatrixFactor { Transposed(stored: self, stride: columns) }
 }
 
 private struct Transposed: MatrixFactor {
   let stored: MatrixView
-  var stride: Int { stored.columns }
+  let stride: Int
   var isTransposed: Bool { true }
 }
 
 /// A matrix with space between its rows.
-struct StridedMatrix: MatrixFactor {
-  let stored: MatrixView
-  let stride: Int
-  var isTransposed: Bool { false }
+public struct StridedMatrix: MatrixFactor {
+  public let stored: MatrixView
+  public let stride: Int
+  public var isTransposed: Bool { false }
 
-  init(pointer: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int) {
+  public init(pointer: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int) {
     stored = MatrixView(pointer: pointer, rows: rows, columns: columns)
     self.stride = stride
   }
+
+  /// Some of its rows.
+  public func rows(_ range: Range<Int>) -> StridedMatrix {
+    precondition(range.lowerBound >= 0 && range.upperBound <= stored.rows)
+    return StridedMatrix(
+      pointer: stored.pointer + range.lowerBound * stride, rows: range.count, columns: stored.columns, stride: stride)
+  }
+
+  /// The transpose, as a factor; nothing is copied.
+  public var transposed: some MatrixFactor { Transposed(stored: stored, stride: stride) }
 }
 
 extension MatrixFactor {
-  fileprivate var shape: (rows: Int, columns: Int) {
+  var shape: (rows: Int, columns: Int) {
     isTransposed ? (stored.columns, stored.rows) : (stored.rows, stored.columns)
   }
+
+  /// Floats from one row of the factor to the next, and from one column to the next.
+  var rowStride: Int { isTransposed ? 1 : stride }
+  var columnStride: Int { isTransposed ? stride : 1 }
 
   fileprivate var flag: CChar { CChar(bitPattern: UInt8(ascii: isTransposed ? "T" : "N")) }
 }

@@ -22,6 +22,19 @@ public enum OneDNN {
     }
   }
 
+  /// Calls `body` with each of `count` numbers from 0 at once, on the threads that oneDNN uses.
+  public static func concurrently(_ count: Int, _ body: (Int) -> Void) {
+    guard count > 1 else { return body(0) }
+    withoutActuallyEscaping(body) { body in
+      var body = body
+      let ran = withUnsafeMutablePointer(to: &body) {
+        lockstep_dnnl_parallel(
+          UInt32(count), { $0?.assumingMemoryBound(to: ((Int) -> Void).self).pointee(Int(lockstep_dnnl_thread())) }, $0)
+      }
+      if ran == 0 { for index in 0..<count { body(index) } }
+    }
+  }
+
   struct Context: @unchecked Sendable {
     let engine: dnnl_engine_t
     let stream: dnnl_stream_t
@@ -68,14 +81,6 @@ final class Layout {
     try OneDNN.check(
       "describe a tensor of shape \(sizes)",
       lockstep_dnnl_layout_create(&raw, Int32(sizes.count), sizes.map(Int64.init), order))
-  }
-
-  /// A row-major matrix whose rows begin `stride` floats after each other.
-  init(rows: Int, columns: Int, stride: Int) throws {
-    raw = lockstep_dnnl_layout()
-    try OneDNN.check(
-      "describe a matrix of \(rows) x \(columns)",
-      lockstep_dnnl_layout_matrix(&raw, Int64(rows), Int64(columns), Int64(stride)))
   }
 
   /// The layout a primitive chose for one of its tensors.

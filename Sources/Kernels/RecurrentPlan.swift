@@ -82,7 +82,7 @@ public final class RecurrentPlan {
     case .primitives(let forward, let backward):
       try forward.weights.pack(weights)
       try backward?.weights.pack(weights)
-    case .ownLSTM(let plan): try plan.pack(weights)
+    case .ownLSTM(let plan): plan.pack(weights)
     }
   }
 

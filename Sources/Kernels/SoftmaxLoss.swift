@@ -1,106 +1,102 @@
-import COneDNN
+import CKernels
 import Glibc
 
-/// Softmax and cross-entropy over blocks of rows, in place.
+/// Softmax and cross-entropy of logits that stand transposed, [vocabulary, positions]: one part of the vocabulary after the
+/// other, each while it is still in the cache that its product left it in.
 ///
-/// A block of `rows` x `columns` logits becomes log-probabilities, from which the targets' losses are read off; or, to
-/// learn, the gradient of the summed loss by the logits: `p - onehot(target)`.
+/// Of each part the exponentials are kept, and for each position the part's largest logit and their sum; how much of the
+/// whole a part is turns out when all have been seen (Milakov and Gimelshein, "Online normalizer calculation for softmax",
+/// 2018).
 public final class SoftmaxLoss {
-  public let columns: Int
-  private var blocks: [Int: Block] = [:]
-  /// Logits of a block's targets.
-  private var targetLogits: [Float] = []
+  /// Parts of the vocabulary, which may be worked on at once.
+  public let parts: [Range<Int>]
 
-  /// Less probable targets' losses are not read off the probability: it may be so small that it counts as zero.
-  private static let leastProbable: Float = 1e-30
+  private let most: Int
+  /// Of each part [parts, positions with space]: its largest logit; the sum of its exponentials, later what they are
+  /// multiplied by to be probabilities.
+  private let largest: FloatBuffer
+  private let scales: FloatBuffer
+  private var targetLogits: [Float]
+  private let rowSums: FloatBuffer
 
-  public init(columns: Int) {
-    self.columns = columns
+  private static let partRows = 144
+
+  /// For up to `positions` at once. Throws `KernelError.outOfMemory`.
+  public init(vocabularySize: Int, positions: Int) throws {
+    parts = stride(from: 0, to: vocabularySize, by: Self.partRows).map { $0..<min($0 + Self.partRows, vocabularySize) }
+    most = Self.rowStride(of: positions)
+    largest = try FloatBuffer(parts.count * most)
+    scales = try FloatBuffer(parts.count * most)
+    rowSums = try FloatBuffer(vocabularySize)
+    targetLogits = Array(repeating: 0, count: positions)
   }
 
-  /// Turns logits into probabilities, in place.
-  public func probabilities(_ logits: MatrixView) throws {
-    precondition(logits.columns == columns)
-    try block(logits.rows).softmax(logits)
+  /// Floats from one row of the logits of so many positions to the next: whole vectors, and not a large power of two, as
+  /// rows would then displace each other in the cache.
+  public static func rowStride(of positions: Int) -> Int {
+    let step = Int(lockstep_panel_step)
+    let whole = (positions + step - 1) / step * step
+    return whole.isMultiple(of: 512) ? whole + step : whole
   }
 
-  /// Turns logits into log-probabilities and adds `-ln p(target)` of each row, in nats, to `losses[row % losses.count]`:
-  /// rows are time-major, so this is the loss of each lane. A target of -1 counts nothing.
-  public func evaluate(
-    _ logits: MatrixView, firstRow: Int, targets: UnsafeBufferPointer<Int32>,
-    losses: UnsafeMutableBufferPointer<Double>
-  ) throws {
-    precondition(logits.columns == columns)
-    try block(logits.rows).logSoftmax(logits)
-    for index in 0..<logits.rows where targets[firstRow + index] >= 0 {
-      losses[(firstRow + index) % losses.count] -= Double(logits.row(index)[target(targets[firstRow + index])])
-    }
-  }
-
-  /// Turns logits into the gradient of the losses, which are added as in `evaluate`; every row has a target.
-  /// `logit` computes one again, of a row of the block and a column.
-  public func learn(
-    _ logits: MatrixView, firstRow: Int, targets: UnsafeBufferPointer<Int32>,
-    losses: UnsafeMutableBufferPointer<Double>, logit: (_ row: Int, _ column: Int) -> Float
-  ) throws {
-    targetLogits.removeAll(keepingCapacity: true)
-    for index in 0..<logits.rows { targetLogits.append(logits.row(index)[target(targets[firstRow + index])]) }
-    try probabilities(logits)
-    for index in 0..<logits.rows {
-      let row = logits.row(index)
-      let target = Int(targets[firstRow + index])
-      var loss = -log(Double(row[target]))
-      if row[target] < Self.leastProbable {
-        // By the most probable token, whose probability is no small number.
-        let values = UnsafeBufferPointer(start: row, count: columns)
-        let likeliest = values.indices.max { values[$0] < values[$1] } ?? 0
-        loss = Double(logit(index, likeliest)) - log(Double(row[likeliest])) - Double(targetLogits[index])
+  /// Puts exponentials in the place of a part's logits, which are without their bias [vocabulary]. Targets outside the part
+  /// are passed over.
+  public func takeExponentials(
+    ofPart part: Int, _ logits: StridedMatrix, bias: UnsafePointer<Float>, targets: UnsafeBufferPointer<Int32>
+  ) {
+    let rows = parts[part]
+    precondition(logits.stored.rows == rows.count && logits.stride == Self.rowStride(of: targets.count))
+    targetLogits.withUnsafeMutableBufferPointer { targetLogits in
+      for (position, target) in targets.enumerated() where rows.contains(Int(target)) {
+        targetLogits[position] =
+          logits.stored.pointer[(Int(target) - rows.lowerBound) * logits.stride + position] + bias[Int(target)]
       }
-      losses[(firstRow + index) % losses.count] += loss
-      row[target] -= 1
     }
+    lockstep_exponentials(
+      Instructions.best, rows.count, logits.stride, logits.stored.pointer, logits.stride, bias + rows.lowerBound,
+      largest.pointer + part * most, scales.pointer + part * most)
   }
 
-  private func target(_ token: Int32) -> Int {
-    precondition(token >= 0 && Int(token) < columns, "token \(token) in a vocabulary of \(columns)")
-    return Int(token)
-  }
-
-  /// Primitives are made for a number of rows: that of all blocks but the last, and the last one's.
-  private func block(_ rows: Int) throws -> Block {
-    if let block = blocks[rows] { return block }
-    let block = try Block(rows: rows, columns: columns)
-    blocks[rows] = block
-    return block
-  }
-
-  private final class Block {
-    private let tensor: Tensor
-    private let softmaxPrimitive: Primitive
-    private let logSoftmaxPrimitive: Primitive
-
-    init(rows: Int, columns: Int) throws {
-      let layout = try Layout([rows, columns], dnnl_ab)
-      tensor = try Tensor(layout)
-      let arguments = [DNNL_ARG_SRC: tensor, DNNL_ARG_DST: tensor]
-      func primitive(_ logarithm: Bool) throws -> Primitive {
-        let description = try PrimitiveDescription("take a softmax") {
-          lockstep_dnnl_softmax($0, $1, logarithm ? 1 : 0, &layout.raw)
-        }
-        return try Primitive("take a softmax", description, arguments)
+  /// Once all parts have been seen: adds `-ln p(target)` of each position, in nats, to
+  /// `losses[(firstPosition + position) % losses.count]`: positions are time-major, so this is the loss of each lane. A
+  /// target of -1 counts nothing. Not a number where a logit is none.
+  public func addLosses(
+    targets: UnsafeBufferPointer<Int32>, firstPosition: Int, to losses: UnsafeMutableBufferPointer<Double>
+  ) {
+    for (position, target) in targets.enumerated() {
+      let places = stride(from: position, to: parts.count * most, by: most)
+      var highest = -Float.infinity
+      for place in places { highest = max(highest, largest[place]) }
+      var total = 0.0
+      for place in places {
+        // What a part counts for beside the largest takes the place of its own.
+        largest[place] = exp(largest[place] - highest)
+        total += Double(scales[place]) * Double(largest[place])
       }
-      softmaxPrimitive = try primitive(false)
-      logSoftmaxPrimitive = try primitive(true)
+      for place in places { scales[place] = Float(Double(largest[place]) / total) }
+      guard target >= 0 else { continue }
+      precondition(Int(target) < parts.last?.upperBound ?? 0, "token \(target) in a vocabulary of \(parts)")
+      losses[(firstPosition + position) % losses.count] += Double(highest) + log(total) - Double(targetLogits[position])
     }
+  }
 
-    func logSoftmax(_ rows: MatrixView) throws {
-      try tensor.place(at: rows.pointer)
-      try logSoftmaxPrimitive.execute()
+  /// Then, every position having a target: turns a part's exponentials into the gradient of the losses by the logits,
+  /// `p - onehot(target)`, and adds its sums over the positions to the bias's gradient [vocabulary].
+  public func differentiate(
+    part: Int, _ exponentials: StridedMatrix, targets: UnsafeBufferPointer<Int32>,
+    biasGradient: UnsafeMutablePointer<Float>
+  ) {
+    let rows = parts[part]
+    let stride = exponentials.stride
+    for space in targets.count..<stride { scales[part * most + space] = 0 }
+    let sums = rowSums.pointer + rows.lowerBound
+    lockstep_scale_columns(
+      Instructions.best, rows.count, stride, exponentials.stored.pointer, stride, scales.pointer + part * most, sums)
+    for (position, target) in targets.enumerated() where rows.contains(Int(target)) {
+      let row = Int(target) - rows.lowerBound
+      exponentials.stored.pointer[row * stride + position] -= 1
+      sums[row] -= 1
     }
-
-    func softmax(_ rows: MatrixView) throws {
-      try tensor.place(at: rows.pointer)
-      try softmaxPrimitive.execute()
-    }
+    for row in 0..<rows.count { biasGradient[rows.lowerBound + row] += sums[row] }
   }
 }

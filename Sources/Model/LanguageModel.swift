@@ -63,7 +63,8 @@ public final class LanguageModel {
         output: output.matrix(rows: rows, columns: size),
         dropout: try dropoutSite(index + 1, size))
     }
-    outputLayer = try OutputLayer(rows: rows, vocabularySize: vocabularySize)
+    outputLayer = try OutputLayer(
+      rows: rows, hiddenSize: configuration.outputSize, vocabularySize: vocabularySize)
     training = purpose == .training ? try TrainingMemory(configuration, rows: rows, lanes: lanes) : nil
     self.buffers = buffers
     try parametersChanged()
@@ -116,7 +117,7 @@ public final class LanguageModel {
     losses: UnsafeMutableBufferPointer<Double>
   ) throws {
     let top = try forward(inputs, state: state, dropout: nil)
-    try outputLayer.evaluate(
+    outputLayer.evaluate(
       hidden: top, weights: outputWeights(parameters), targets: targets, losses: losses)
     state.advance()
   }

@@ -30,7 +30,7 @@ public struct SamplingSettings: Codable, Equatable, Sendable {
 public final class Sampler {
   public let settings: SamplingSettings
   private let random: CounterRandom
-  private let softmax: SoftmaxLoss
+  private let softmax: Softmax
   /// [1, vocabulary]
   private let probabilities: MatrixView
   private let memory: FloatBuffer
@@ -48,7 +48,7 @@ public final class Sampler {
     precondition(settings.minP >= 0 && settings.minP <= 1, "minP in [0, 1]")
     self.settings = settings
     random = CounterRandom(seed: settings.seed, purpose: .sampling)
-    softmax = SoftmaxLoss(columns: vocabularySize)
+    softmax = try Softmax(columns: vocabularySize)
     // Zeros up to whole blocks.
     memory = try FloatBuffer((vocabularySize + Self.block - 1) / Self.block * Self.block)
     probabilities = memory.matrix(rows: 1, columns: vocabularySize)

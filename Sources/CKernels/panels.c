@@ -1,0 +1,217 @@
+#include <string.h>
+
+#include "vectors.h"
+
+// MARK: - Laying out
+
+long lockstep_panel_floats(long depth, long columns) {
+  return depth * ((columns + lockstep_panel_step - 1) / lockstep_panel_step * lockstep_panel_step);
+}
+
+/// Columns of the panel that begins so many columns before the matrix's end.
+INLINE long panel_width(long columns) {
+  return columns > lockstep_panel_step ? lockstep_panel_columns : lockstep_panel_step;
+}
+
+/// Four rounds of exchanging rows and columns whose numbers differ in one bit: 8, 4, 2, 1.
+INLINE void transpose(vector x[vector_floats]) {
+#define ROUND(bit, low, high) \
+  UNROLL for (int i = 0; i < vector_floats; i++) { \
+    if (i & bit) continue; \
+    const vector a = x[i], b = x[i + bit]; \
+    x[i] = low; \
+    x[i + bit] = high; \
+  }
+#define PICK(...) __builtin_shufflevector(a, b, __VA_ARGS__)
+  ROUND(8, PICK(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
+      PICK(8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31))
+  ROUND(4, PICK(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27),
+      PICK(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31))
+  ROUND(2, PICK(0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29),
+      PICK(2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31))
+  ROUND(1, PICK(0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30),
+      PICK(1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
+#undef PICK
+#undef ROUND
+}
+
+/// Sixteen columns of a panel, whose numbers lie one after the other in each.
+INLINE void pack_columns(long depth, const float *b, long b_column, float *panel, long width) {
+  long step = 0;
+  for (; step + vector_floats <= depth; step += vector_floats) {
+    vector block[vector_floats];
+    UNROLL for (int i = 0; i < vector_floats; i++) block[i] = load(b + i * b_column + step);
+    transpose(block);
+    UNROLL for (int i = 0; i < vector_floats; i++) store(block[i], panel + (step + i) * width);
+  }
+  for (; step < depth; step++) {
+    for (int i = 0; i < vector_floats; i++) panel[step * width + i] = b[i * b_column + step];
+  }
+}
+
+#define PACK(set) pack_columns##set(depth, b, b_column, panel, width)
+#define DEFINE(set, attribute) \
+  attribute static void pack_columns##set(long depth, const float *b, long b_column, float *panel, long width) { \
+    pack_columns(depth, b, b_column, panel, width); \
+  }
+#if defined(__x86_64__)
+DEFINE(_avx512, AVX512)
+DEFINE(_avx2, AVX2)
+#endif
+DEFINE(_any, )
+
+static void pack_whole(
+    lockstep_instructions instructions, long depth, const float *b, long b_column, float *panel, long width) {
+  DISPATCH(instructions, PACK)
+}
+
+void lockstep_pack_panels(lockstep_instructions instructions, long depth, long columns, const float *b, long b_row,
+    long b_column, float *panels) {
+  for (long first = 0; first < columns; first += lockstep_panel_columns) {
+    const long width = panel_width(columns - first), count = columns - first < width ? columns - first : width;
+    float *panel = panels + first * depth;
+    if (b_column == 1) {
+      const size_t bytes = (size_t)count * sizeof *b, rest = (size_t)(width - count) * sizeof *b;
+      for (long step = 0; step < depth; step++, panel += width) {
+        if (count == lockstep_panel_columns) {
+          memcpy(panel, b + step * b_row + first, lockstep_panel_columns * sizeof *b);
+        } else {
+          memcpy(panel, b + step * b_row + first, bytes);
+          memset(panel + count, 0, rest);
+        }
+      }
+      continue;
+    }
+    for (long column = 0; column < width; column += vector_floats) {
+      const float *from = b + (first + column) * b_column;
+      if (column + vector_floats <= count) {
+        float *to = panel + column;
+        pack_whole(instructions, depth, from, b_column, to, width);
+        continue;
+      }
+      for (long step = 0; step < depth; step++) {
+        for (long i = 0; i < vector_floats; i++) {
+          panel[step * width + column + i] = column + i < count ? from[i * b_column + step] : 0;
+        }
+      }
+    }
+  }
+}
+
+// MARK: - Multiplying
+
+/// A tile of `c` that stays in registers from the first to the last step of `depth`. `rows` and `vectors`, the tile's
+/// width, are constants wherever this is inlined.
+INLINE void multiply_tile(const int rows, const int vectors, long depth,
+    const float *a, long a_row, long a_column, const float *b, long b_row, const float *start, long start_row, float *c,
+    long c_row) {
+  enum { most_rows = 12, most_vectors = 2, group = 3 };
+  vector sum[most_rows][most_vectors];
+  UNROLL for (int r = 0; r < rows; r++) {
+    UNROLL for (int v = 0; v < vectors; v++) {
+      sum[r][v] = start ? load(start + r * start_row + v * vector_floats) : (vector)0;
+    }
+  }
+  // Three rows are reached from one pointer: an address may have one factor, and registers are few.
+  const float *at[most_rows / group];
+  UNROLL for (int g = 0; g * group < rows; g++) at[g] = a + g * group * a_row;
+  const int ahead = 32 * vector_floats * most_vectors;  // what arrives from the shared cache until it is needed
+
+#pragma clang loop unroll_count(4)
+  for (long step = 0; step < depth; step++) {
+    vector weight[most_vectors];
+    UNROLL for (int v = 0; v < vectors; v++) {
+      weight[v] = load(b + v * vector_floats);
+      __builtin_prefetch(b + v * vector_floats + ahead);
+    }
+    UNROLL for (int r = 0; r < rows; r++) {
+      const float number = at[r / group][r % group * a_row];
+      UNROLL for (int v = 0; v < vectors; v++) sum[r][v] += number * weight[v];
+    }
+    b += b_row;
+    UNROLL for (int g = 0; g * group < rows; g++) at[g] += a_column;
+  }
+  UNROLL for (int r = 0; r < rows; r++) {
+    UNROLL for (int v = 0; v < vectors; v++) store(sum[r][v], c + r * c_row + v * vector_floats);
+  }
+}
+
+#define TILE(rows, vectors) \
+  multiply_tile(rows, vectors, depth, a, a_row, a_column, b, b_row, start, start_row, c, c_row)
+#define ROWS(count, vectors) \
+  case count: TILE(count, vectors); break;
+#define PARAMETERS \
+  long rows, long depth, const float *a, long a_row, long a_column, const float *b, long b_row, const float *start, \
+      long start_row, float *c, long c_row
+
+/// Registers of a tile: 12 x 2 vectors of the 32 with AVX-512, 6 x 1 (of two registers each) of the 16 with AVX2.
+enum { rows_avx512 = 12, rows_others = 6 };
+
+#if defined(__x86_64__)
+AVX512 static void whole_avx512(PARAMETERS) {
+  switch (rows) {
+    ROWS(1, 2) ROWS(2, 2) ROWS(3, 2) ROWS(4, 2) ROWS(5, 2) ROWS(6, 2)
+    ROWS(7, 2) ROWS(8, 2) ROWS(9, 2) ROWS(10, 2) ROWS(11, 2) ROWS(12, 2)
+  }
+}
+
+AVX512 static void half_avx512(PARAMETERS) {
+  switch (rows) {
+    ROWS(1, 1) ROWS(2, 1) ROWS(3, 1) ROWS(4, 1) ROWS(5, 1) ROWS(6, 1)
+    ROWS(7, 1) ROWS(8, 1) ROWS(9, 1) ROWS(10, 1) ROWS(11, 1) ROWS(12, 1)
+  }
+}
+
+AVX2 static void half_avx2(PARAMETERS) {
+  switch (rows) { ROWS(1, 1) ROWS(2, 1) ROWS(3, 1) ROWS(4, 1) ROWS(5, 1) ROWS(6, 1) }
+}
+#endif
+
+static void half_any(PARAMETERS) {
+  switch (rows) { ROWS(1, 1) ROWS(2, 1) ROWS(3, 1) ROWS(4, 1) ROWS(5, 1) ROWS(6, 1) }
+}
+
+typedef void (*tiles)(PARAMETERS);
+
+/// Whole tiles in `c`; those that reach past its last column are computed beside it, and what belongs to it copied.
+static void multiply_columns(tiles multiply, long width, long most_rows, long rows, long columns, long depth,
+    const float *a, long a_row, long a_column, const float *b, long b_row, const float *start, long start_row, float *c,
+    long c_row) {
+  const long groups = (rows + most_rows - 1) / most_rows;
+  for (long group = 0; group < groups; group++) {
+    const long first = rows * group / groups, count = rows * (group + 1) / groups - first;
+    const float *from = start ? start + first * start_row : NULL;
+    float *to = c + first * c_row;
+    if (columns >= width) {
+      multiply(count, depth, a + first * a_row, a_row, a_column, b, b_row, from, start_row, to, c_row);
+      continue;
+    }
+    float edge[rows_avx512 * lockstep_panel_columns] = {0};
+    for (long row = 0; from && row < count; row++) {
+      memcpy(edge + row * width, from + row * start_row, (size_t)columns * sizeof *edge);
+    }
+    multiply(count, depth, a + first * a_row, a_row, a_column, b, b_row, edge, width, edge, width);
+    for (long row = 0; row < count; row++) {
+      memcpy(to + row * c_row, edge + row * width, (size_t)columns * sizeof *edge);
+    }
+  }
+}
+
+void lockstep_multiply_panel(lockstep_instructions instructions, long rows, long columns, long depth, const float *a,
+    long a_row, long a_column, const float *panel, const float *start, long start_row, float *c, long c_row) {
+  const long width = panel_width(columns);
+#if defined(__x86_64__)
+  if (instructions == lockstep_avx512) {
+    multiply_columns(width > vector_floats ? whole_avx512 : half_avx512, width, rows_avx512, rows, columns, depth, a, a_row,
+        a_column, panel, width, start, start_row, c, c_row);
+    return;
+  }
+  const tiles half = instructions == lockstep_avx2 ? half_avx2 : half_any;
+#else
+  const tiles half = half_any;
+#endif
+  for (long column = 0; column < columns; column += vector_floats) {
+    multiply_columns(half, vector_floats, rows_others, rows, columns - column, depth, a, a_row, a_column, panel + column,
+        width, start ? start + column : NULL, start_row, c + column, c_row);
+  }
+}

@@ -1,0 +1,39 @@
+// Vectors of 16 floats, and how a loop over them is compiled for each set of instructions.
+#pragma once
+
+#include "kernels.h"
+
+// Vectors pass between functions only where those are inlined.
+#pragma clang diagnostic ignored "-Wpsabi"
+
+/// One register of AVX-512, two of AVX2, four of NEON.
+enum { vector_floats = 16 };
+typedef float vector __attribute__((ext_vector_type(vector_floats)));
+typedef int int_vector __attribute__((ext_vector_type(vector_floats)));
+typedef vector unaligned_vector __attribute__((aligned(4)));
+
+#define UNROLL _Pragma("clang loop unroll(full)")
+/// What is inlined into functions of several sets of instructions is compiled for each.
+#define INLINE static inline __attribute__((always_inline))
+
+#if defined(__x86_64__)
+#define AVX512 __attribute__((target("avx512f,avx512dq")))
+#define AVX2 __attribute__((target("avx2,fma")))
+#define DISPATCH(instructions, call) \
+  switch (instructions) { \
+    case lockstep_avx512: call(_avx512); break; \
+    case lockstep_avx2: call(_avx2); break; \
+    default: call(_any); \
+  }
+#else
+#define AVX512
+#define AVX2
+#define DISPATCH(instructions, call) \
+  (void)(instructions); \
+  call(_any);
+#endif
+
+INLINE vector load(const float *from) { return *(const unaligned_vector *)from; }
+INLINE void store(vector numbers, float *to) { *(unaligned_vector *)to = numbers; }
+/// `b` where one of them is not a number.
+INLINE vector larger(vector a, vector b) { return a > b ? a : b; }
