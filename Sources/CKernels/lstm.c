@@ -45,10 +45,11 @@ INLINE void store_some(vector numbers, float *to, long count) {
 #define LOAD(from) (count == vector_floats ? load(from) : load_some(from, count))
 #define STORE(numbers, to) (count == vector_floats ? store(numbers, to) : store_some(numbers, to, count))
 
-INLINE void forward_part(const long count, long hidden, float *gates, const float *before, float *cells,
-    float *squashed, float *output, float *next) {
-  const unit_state now = advance(LOAD(gates), LOAD(gates + hidden), LOAD(gates + 2 * hidden), LOAD(gates + 3 * hidden),
-      LOAD(before));
+INLINE void forward_part(const long count, long hidden, float *gates, const float *bias, const float *before,
+    float *cells, float *squashed, float *output, float *next) {
+  vector sums[4];
+  UNROLL for (int gate = 0; gate < 4; gate++) sums[gate] = LOAD(gates + gate * hidden) + LOAD(bias + gate * hidden);
+  const unit_state now = advance(sums[0], sums[1], sums[2], sums[3], LOAD(before));
   STORE(now.input, gates);
   STORE(now.forget, gates + hidden);
   STORE(now.candidate, gates + 2 * hidden);
@@ -74,18 +75,18 @@ INLINE void backward_part(const long count, long hidden, float *gates, const flo
   STORE(dc * f, cell_gradient);
 }
 
-INLINE void forward(long lanes, long units, long hidden, float *gates, long gates_row, const float *before,
-    float *cells, float *squashed, float *output, float *next) {
+INLINE void forward(long lanes, long units, long hidden, float *gates, long gates_row, const float *bias,
+    const float *before, float *cells, float *squashed, float *output, float *next) {
   for (long lane = 0; lane < lanes; lane++) {
     const long place = lane * hidden;
     float *row = gates + lane * gates_row;
     long unit = 0;
     for (; unit + vector_floats <= units; unit += vector_floats) {
-      forward_part(vector_floats, hidden, row + unit, before + place + unit, cells + place + unit,
+      forward_part(vector_floats, hidden, row + unit, bias + unit, before + place + unit, cells + place + unit,
           squashed + place + unit, output + place + unit, next ? next + place + unit : NULL);
     }
     if (unit < units) {
-      forward_part(units - unit, hidden, row + unit, before + place + unit, cells + place + unit,
+      forward_part(units - unit, hidden, row + unit, bias + unit, before + place + unit, cells + place + unit,
           squashed + place + unit, output + place + unit, next ? next + place + unit : NULL);
     }
   }
@@ -112,12 +113,12 @@ INLINE void backward(long lanes, long units, long hidden, float *gates, long gat
 }
 
 #define FORWARD_PARAMETERS \
-  long lanes, long units, long hidden, float *gates, long gates_row, const float *before, float *cells, \
-      float *squashed, float *output, float *next
+  long lanes, long units, long hidden, float *gates, long gates_row, const float *bias, const float *before, \
+      float *cells, float *squashed, float *output, float *next
 #define BACKWARD_PARAMETERS \
   long lanes, long units, long hidden, float *gates, long gates_row, const float *before, const float *squashed, \
       const float *output_gradient, const float *hidden_gradient, float *cell_gradient, float *bias_gradient
-#define FORWARD(set) forward##set(lanes, units, hidden, gates, gates_row, before, cells, squashed, output, next)
+#define FORWARD(set) forward##set(lanes, units, hidden, gates, gates_row, bias, before, cells, squashed, output, next)
 #define BACKWARD(set) \
   backward##set(lanes, units, hidden, gates, gates_row, before, squashed, output_gradient, hidden_gradient, \
       cell_gradient, bias_gradient)

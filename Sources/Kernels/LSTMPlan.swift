@@ -1,11 +1,18 @@
 import CKernels
 
-/// An LSTM layer over a window, for learning, put together from matrix products. oneDNN's own layer multiplies by weights
-/// that it has packed less well, and takes 2 to 15 % more time.
+/// An LSTM layer over a window, for learning. oneDNN's own takes up to a third more time, with AVX-512 and with AVX2
+/// (Benchmarks/README.md): where few lanes meet many weights its products are slower, and gates pass several times.
 ///
 /// Gates of a step stand side by side, [lanes, 4 x hidden], in the order input, forget, cell, output. Going back, their
 /// gradients take their place. The weights' gradients are then two products over all steps at once.
 final class LSTMPlan {
+  var instructions = Instructions.best {
+    didSet {
+      fromHidden.instructions = instructions
+      toHidden.instructions = instructions
+    }
+  }
+
   private let steps: Int
   private let lanes: Int
   private let hidden: Int
@@ -24,13 +31,9 @@ final class LSTMPlan {
   private let hiddenGradient: FloatBuffer
   private let cellGradient: FloatBuffer
 
-  private let fromInput: PanelProduct
   private let fromHidden: PanelProduct
   private let toHidden: PanelProduct
-  private let toInput: PanelProduct
-
-  /// Whether it is the faster one here: with AVX-512 oneDNN has kernels of its own for packed products.
-  static var isFaster: Bool { OneDNN.instructionSet.contains("512") }
+  private var weightInput: MatrixView?
 
   /// Throws `KernelError`.
   init(steps: Int, lanes: Int, inputSize: Int, hiddenSize: Int) throws {
@@ -46,37 +49,38 @@ final class LSTMPlan {
     before = try FloatBuffer(rows * hidden)
     hiddenGradient = try FloatBuffer(lanes * hidden)
     cellGradient = try FloatBuffer(lanes * hidden)
-    fromInput = try PanelProduct(depth: input, columns: 4 * hidden)
     fromHidden = try PanelProduct(depth: hidden, columns: 4 * hidden)
     toHidden = try PanelProduct(depth: 4 * hidden, columns: hidden)
-    toInput = try PanelProduct(depth: 4 * hidden, columns: input)
   }
 
-  /// Takes over new weights.
+  /// Takes over new weights; they must stay where they are until the next are. Those of the input are used where they lie:
+  /// laying them out for one product of all steps would take as long as it saves.
   func pack(_ weights: RecurrentWeights) {
-    fromInput.pack(weights.input)
+    weightInput = weights.input
     fromHidden.pack(weights.hidden)
     toHidden.pack(weights.hidden.transposed)
-    toInput.pack(weights.input.transposed)
   }
 
   func forward(
     input: MatrixView, before state: LayerState, output: MatrixView, after: LayerState, bias: MatrixView
   ) throws {
-    fromInput.multiply(input, into: gateRows(0..<steps), from: .row(bias.pointer))
+    guard let weightInput, var cellsBefore = state.cell?.pointer else {
+      preconditionFailure("weights come before their use, and an LSTM has cell states")
+    }
+    try Kernels.multiply(input, weightInput, into: gateRows(0..<steps))
     let width = lanes * hidden
     before.pointer.update(from: state.hidden.pointer, count: width)
-    guard var cellsBefore = state.cell?.pointer else { preconditionFailure("an LSTM has cell states") }
     for step in 0..<steps {
       let gates = gateRows(step..<step + 1)
       let cells = cells.pointer + step * width
       let next = step + 1 < steps ? before.pointer + (step + 1) * width : nil
-      fromHidden.multiply(before.matrix(rows: lanes, columns: hidden, at: step * width), into: gates, from: .itself)
+      fromHidden.multiply(before.matrix(rows: lanes, columns: hidden, at: step * width), into: gates, adding: true)
       forUnits { units in
         let first = units.lowerBound
         lockstep_lstm_forward(
-          Instructions.best, lanes, units.count, hidden, gates.stored.pointer + first, stride, cellsBefore + first,
-          cells + first, squashed.pointer + step * width + first, output.pointer + step * width + first,
+          instructions, lanes, units.count, hidden, gates.stored.pointer + first, stride, bias.pointer + first,
+          cellsBefore + first, cells + first, squashed.pointer + step * width + first,
+          output.pointer + step * width + first,
           next.map { $0 + first })
       }
       cellsBefore = cells
@@ -90,8 +94,8 @@ final class LSTMPlan {
     inputGradient: MatrixView, beforeGradient: LayerState, weightGradients: RecurrentWeights, fresh: Bool,
     poll: () throws -> Void
   ) throws {
-    guard let firstCells = state.cell?.pointer, let afterCells = afterGradient.cell?.pointer else {
-      preconditionFailure("an LSTM has cell states")
+    guard let weightInput, let firstCells = state.cell?.pointer, let afterCells = afterGradient.cell?.pointer else {
+      preconditionFailure("weights come before their use, and an LSTM has cell states")
     }
     let width = lanes * hidden
     hiddenGradient.pointer.update(from: afterGradient.hidden.pointer, count: width)
@@ -103,7 +107,7 @@ final class LSTMPlan {
       forUnits { units in
         let first = units.lowerBound
         lockstep_lstm_backward(
-          Instructions.best, lanes, units.count, hidden, gates.stored.pointer + first, stride, cellsBefore + first,
+          instructions, lanes, units.count, hidden, gates.stored.pointer + first, stride, cellsBefore + first,
           squashed.pointer + step * width + first, outputGradient.pointer + step * width + first,
           hiddenGradient.pointer + first, cellGradient.pointer + first, weightGradients.bias.pointer + first)
       }
@@ -114,7 +118,7 @@ final class LSTMPlan {
     beforeGradient.cell?.pointer.update(from: cellGradient.pointer, count: width)
 
     let gradients = gateRows(0..<steps)
-    toInput.multiply(gradients, into: inputGradient)
+    try Kernels.multiply(gradients, weightInput.transposed, into: inputGradient)
     try poll()
     try Kernels.multiply(input.transposed, gradients, into: weightGradients.input, adding: !fresh)
     try poll()

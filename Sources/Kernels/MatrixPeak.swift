@@ -9,6 +9,8 @@ public final class MatrixPeak {
 
   private let factors: [FloatBuffer]
   private let product: FloatBuffer
+  /// Seconds of each product made, by shape.
+  private var times: [[Double]] = Array(repeating: [], count: shapes.count)
 
   /// Throws `KernelError`.
   public init() throws {
@@ -19,20 +21,27 @@ public final class MatrixPeak {
     product = try FloatBuffer(most)
   }
 
-  /// Operations a second of products of a shape, in the fastest of several, for at least `seconds`.
-  public func rate(_ shape: (rows: Int, columns: Int, depth: Int), seconds: Double) throws -> Double {
-    let a = factors[0].matrix(rows: shape.rows, columns: shape.depth)
-    let b = factors[1].matrix(rows: shape.depth, columns: shape.columns)
-    let c = product.matrix(rows: shape.rows, columns: shape.columns)
-    var (fastest, total, count) = (Double.infinity, 0.0, 0)
-    while total < seconds || count < 3 {
+  /// Makes products of a shape for at least `seconds`.
+  public func measure(shape index: Int, seconds: Double) throws {
+    let (rows, columns, depth) = Self.shapes[index]
+    let a = factors[0].matrix(rows: rows, columns: depth)
+    let b = factors[1].matrix(rows: depth, columns: columns)
+    let c = product.matrix(rows: rows, columns: columns)
+    var total = 0.0
+    while total < seconds {
       let begin = DispatchTime.now().uptimeNanoseconds
       try multiply(a, b, into: c)
       let taken = Double(DispatchTime.now().uptimeNanoseconds - begin) * 1e-9
-      fastest = min(fastest, taken)
+      times[index].append(taken)
       total += taken
-      count += 1
     }
-    return 2 * Double(shape.rows * shape.columns * shape.depth) / fastest
+  }
+
+  /// Operations a second that a shape's products have sustained: their median. Single ones may be faster, where a
+  /// processor's clock rises for some milliseconds; a step of training takes longer.
+  public func rate(shape index: Int) -> Double {
+    let (rows, columns, depth) = Self.shapes[index]
+    let sorted = times[index].sorted()
+    return 2 * Double(rows * columns * depth) / sorted[sorted.count / 2]
   }
 }

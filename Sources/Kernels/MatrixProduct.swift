@@ -61,16 +61,16 @@ extension MatrixFactor {
 ///
 /// With `a` of shape [m, k] and `b` of shape [k, n], `c` has shape [m, n].
 public func multiply(
-  _ a: some MatrixFactor, _ b: some MatrixFactor, into c: MatrixView, adding: Bool = false
+  _ a: some MatrixFactor, _ b: some MatrixFactor, into c: some MatrixFactor, adding: Bool = false
 ) throws {
   let (m, k) = a.shape
   let n = b.shape.columns
-  precondition(b.shape.rows == k && c.rows == m && c.columns == n, "\(a.shape) x \(b.shape) into \(c)")
+  precondition(b.shape.rows == k && c.shape == (m, n) && !c.isTransposed, "\(a.shape) x \(b.shape) into \(c.shape)")
   try OneDNN.check(
     "multiply [\(m), \(k)] by [\(k), \(n)]",
     dnnl_sgemm(
       a.flag, b.flag, Int64(m), Int64(n), Int64(k), 1,
       a.stored.pointer, Int64(max(a.stride, 1)),
       b.stored.pointer, Int64(max(b.stride, 1)),
-      adding ? 1 : 0, c.pointer, Int64(max(c.columns, 1))))
+      adding ? 1 : 0, c.stored.pointer, Int64(max(c.stride, 1))))
 }

@@ -12,6 +12,7 @@ public final class PanelProduct {
   public private(set) var depth = 0
   public private(set) var columns = 0
 
+  var instructions = Instructions.best
   private let panels: FloatBuffer
   private var isReversed = false
 
@@ -30,22 +31,13 @@ public final class PanelProduct {
     (depth, columns) = b.shape
     precondition(lockstep_panel_floats(depth, columns) <= panels.count, "room for less than \(b.shape)")
     lockstep_pack_panels(
-      Instructions.best, depth, columns, b.stored.pointer, b.rowStride, b.columnStride, panels.pointer)
+      instructions, depth, columns, b.stored.pointer, b.rowStride, b.columnStride, panels.pointer)
   }
 
-  /// What a product is added to.
-  public enum Start {
-    case zero
-    /// The matrix that the product is written to.
-    case itself
-    /// Each of its rows, [columns].
-    case row(UnsafePointer<Float>)
-  }
-
-  /// `c = start + a b`, on `OneDNN.threads` threads as far as there are panels. A number of `c` is the same whatever the number
+  /// `c = a b`, or `c += a b` with `adding`, on `OneDNN.threads` threads as far as there are panels. A number of `c` is the same whatever the number
   /// of rows and threads.
-  public func multiply(_ a: some MatrixFactor, into c: some MatrixFactor, from start: Start = .zero) {
-    let place = Place(a, c, start, self)
+  public func multiply(_ a: some MatrixFactor, into c: some MatrixFactor, adding: Bool = false) {
+    let place = Place(a, c, adding, self)
     let count = (columns + Self.panelColumns - 1) / Self.panelColumns
     let threads = min(OneDNN.threads, count)
     let isReversed = isReversed
@@ -56,9 +48,9 @@ public final class PanelProduct {
   }
 
   /// The same on the thread of the caller alone; several may call it at once.
-  public func multiplyAlone(_ a: some MatrixFactor, into c: some MatrixFactor, from start: Start = .zero) {
+  public func multiplyAlone(_ a: some MatrixFactor, into c: some MatrixFactor, adding: Bool = false) {
     let count = (columns + Self.panelColumns - 1) / Self.panelColumns
-    multiply(Place(a, c, start, self), panels: 0..<count, isReversed: false)
+    multiply(Place(a, c, adding, self), panels: 0..<count, isReversed: false)
   }
 
   /// Where the factor and the product of a call are, and how many floats there are between their rows and columns.
@@ -68,14 +60,14 @@ public final class PanelProduct {
     let aRow, aColumn: Int
     let c: UnsafeMutablePointer<Float>
     let cRow: Int
-    let start: Start
+    let adding: Bool
 
-    init(_ a: some MatrixFactor, _ c: some MatrixFactor, _ start: Start, _ product: PanelProduct) {
+    init(_ a: some MatrixFactor, _ c: some MatrixFactor, _ adding: Bool, _ product: PanelProduct) {
       precondition(
         a.shape == (c.shape.rows, product.depth) && c.shape.columns == product.columns && !c.isTransposed,
         "\(a.shape) x [\(product.depth), \(product.columns)] into \(c.shape)")
       (rows, self.a, aRow, aColumn) = (a.shape.rows, UnsafePointer(a.stored.pointer), a.rowStride, a.columnStride)
-      (self.c, cRow, self.start) = (c.stored.pointer, c.stride, start)
+      (self.c, cRow, self.adding) = (c.stored.pointer, c.stride, adding)
     }
   }
 
@@ -93,17 +85,10 @@ public final class PanelProduct {
     let c = place.c + rows.lowerBound * place.cRow + first
     let begin = panels.pointer + first * depth
     forEachBlock(of: depth, most: Self.blockDepth) { steps in
-      let (start, startRow): (UnsafePointer<Float>?, Int) =
-        switch place.start {
-        case _ where steps.lowerBound > 0: (UnsafePointer(c), place.cRow)
-        case .zero: (nil, 0)
-        case .itself: (UnsafePointer(c), place.cRow)
-        case .row(let row): (row + first, 0)
-        }
       lockstep_multiply_panel(
-        Instructions.best, rows.count, columns, steps.count,
+        instructions, rows.count, columns, steps.count,
         place.a + rows.lowerBound * place.aRow + steps.lowerBound * place.aColumn, place.aRow, place.aColumn,
-        begin + lockstep_panel_floats(steps.lowerBound, columns), start, startRow, c, place.cRow)
+        begin + lockstep_panel_floats(steps.lowerBound, columns), place.adding || steps.lowerBound > 0, c, place.cRow)
     }
   }
 
@@ -113,9 +98,4 @@ public final class PanelProduct {
     let blocks = (count + most - 1) / most
     for block in 0..<blocks { body(count * block / blocks..<count * (block + 1) / blocks) }
   }
-}
-
-/// What this processor can do.
-enum Instructions {
-  static let best = lockstep_best_instructions()
 }

@@ -33,7 +33,7 @@ public struct LayerState {
 }
 
 /// One recurrent layer over a window of fixed shape, made once: oneDNN's primitives forward and backward, or our own
-/// layer where that is faster.
+/// layer for an LSTM that learns.
 ///
 /// Sequences are time-major: input [steps x lanes, inputSize], output [steps x lanes, hiddenSize].
 public final class RecurrentPlan {
@@ -44,6 +44,12 @@ public final class RecurrentPlan {
   public let hiddenSize: Int
 
   private let engine: Engine
+
+  /// Our own layer, where it is one.
+  var ownLSTM: LSTMPlan? {
+    guard case .ownLSTM(let plan) = engine else { return nil }
+    return plan
+  }
 
   private enum Engine {
     case primitives(Pass, BackwardPass?)
@@ -56,7 +62,7 @@ public final class RecurrentPlan {
   ) throws {
     try self.init(
       cell: cell, steps: steps, lanes: lanes, inputSize: inputSize, hiddenSize: hiddenSize, purpose: purpose,
-      ownLSTM: purpose == .training && cell == .lstm && LSTMPlan.isFaster)
+      ownLSTM: purpose == .training && cell == .lstm)
   }
 
   init(

@@ -11,6 +11,7 @@ public final class SoftmaxLoss {
   /// Parts of the vocabulary, which may be worked on at once.
   public let parts: [Range<Int>]
 
+  var instructions = Instructions.best
   private let most: Int
   /// Of each part [parts, positions with space]: its largest logit; the sum of its exponentials, later what they are
   /// multiplied by to be probabilities.
@@ -53,7 +54,7 @@ public final class SoftmaxLoss {
       }
     }
     lockstep_exponentials(
-      Instructions.best, rows.count, logits.stride, logits.stored.pointer, logits.stride, bias + rows.lowerBound,
+      instructions, rows.count, logits.stride, logits.stored.pointer, logits.stride, bias + rows.lowerBound,
       largest.pointer + part * most, scales.pointer + part * most)
   }
 
@@ -91,7 +92,7 @@ public final class SoftmaxLoss {
     for space in targets.count..<stride { scales[part * most + space] = 0 }
     let sums = rowSums.pointer + rows.lowerBound
     lockstep_scale_columns(
-      Instructions.best, rows.count, stride, exponentials.stored.pointer, stride, scales.pointer + part * most, sums)
+      instructions, rows.count, stride, exponentials.stored.pointer, stride, scales.pointer + part * most, sums)
     for (position, target) in targets.enumerated() where rows.contains(Int(target)) {
       let row = Int(target) - rows.lowerBound
       exponentials.stored.pointer[row * stride + position] -= 1

@@ -42,50 +42,26 @@ import Testing
     }
   }
 
-  @Test(arguments: [0.1, 10, 80])
-  func softmaxLossIsRight(range: Float) throws {
-    let (rows, columns, lanes) = (6, 11, 3)
-    let logits = try buffer(rows * columns, 4, range: range)
-    let original = logits.values.map(Double.init)
-    let targets: [Int32] = [0, 10, 3, 4, 5, 2]
-    var losses = [Double](repeating: 1, count: lanes)
-    let loss = SoftmaxLoss(columns: columns)
-    try targets.withUnsafeBufferPointer { targets in
-      try losses.withUnsafeMutableBufferPointer {
-        try loss.learn(logits.matrix(rows: rows, columns: columns), firstRow: 0, targets: targets, losses: $0) {
-          Float(original[$0 * columns + $1])
-        }
-      }
-    }
-    var expected = [Double](repeating: 1, count: lanes)
-    for row in 0..<rows {
-      let scores = Array(original[row * columns..<(row + 1) * columns])
-      let largest = scores.max() ?? 0
-      let total = scores.reduce(0) { $0 + exp($1 - largest) }
-      expected[row % lanes] += log(total) + largest - scores[Int(targets[row])]
-      for column in 0..<columns {
-        let gradient = exp(scores[column] - largest) / total - (column == Int(targets[row]) ? 1 : 0)
-        #expect(abs(Double(logits[row * columns + column]) - gradient) < 1e-5)
-      }
-    }
-    for lane in 0..<lanes { #expect(abs(losses[lane] - expected[lane]) < 1e-5 * max(1, expected[lane])) }
-  }
-
-  @Test func softmaxLossPassesOverWhatHasNoTarget() throws {
-    let logits = try FloatBuffer([1, 2, 3, 4])
-    var losses = [0.0]
-    let targets: [Int32] = [-1, -1]
-    try targets.withUnsafeBufferPointer { targets in
-      try losses.withUnsafeMutableBufferPointer {
-        try SoftmaxLoss(columns: 2).evaluate(
-          logits.matrix(rows: 2, columns: 2), firstRow: 0, targets: targets, losses: $0)
-      }
-    }
-    #expect(losses == [0])
+  @Test func softmaxIsRight() throws {
+    let logits = try buffer(77, 4, range: 30)
+    let scores = logits.values.map { exp(Double($0)) }
+    let total = scores.reduce(0, +)
+    try Softmax(columns: 77).probabilities(logits.matrix(rows: 1, columns: 77))
+    for (index, score) in scores.enumerated() { #expect(abs(Double(logits[index]) - score / total) < 1e-6) }
   }
 
   @Test func memoryThatCannotBeHadIsAnError() {
     #expect(throws: KernelError.self) { try FloatBuffer(1 << 55) }
+  }
+
+  @Test(arguments: [1, 2, 5])
+  func workIsDealtOutOnce(count: Int) {
+    let calls = UnsafeMutableBufferPointer<Int>.allocate(capacity: count)
+    calls.initialize(repeating: 0)
+    defer { calls.deallocate() }
+    nonisolated(unsafe) let shared = calls
+    OneDNN.concurrently(count) { shared[$0] += 1 }
+    #expect(calls.allSatisfy { $0 == 1 })
   }
 
   @Test func theLibraryIsKnown() {

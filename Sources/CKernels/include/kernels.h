@@ -1,15 +1,14 @@
 // Innermost loops, compiled for several sets of instructions: Swift compiles for one, and has no names for them.
 #pragma once
 
-/// Sets of instructions that the loops are compiled for.
+#include <stdbool.h>
+
+/// Sets of instructions that the loops are compiled for. Any but the first only where the processor has it.
 typedef enum {
   lockstep_any_processor,
   lockstep_avx2,
   lockstep_avx512,
 } lockstep_instructions;
-
-/// The best of them that this processor, and its operating system, have.
-lockstep_instructions lockstep_best_instructions(void);
 
 /// Columns of a panel; those of a matrix's last one are as many as are left, up to a multiple of `lockstep_panel_step`.
 enum { lockstep_panel_columns = 32, lockstep_panel_step = 16 };
@@ -22,14 +21,13 @@ long lockstep_panel_floats(long depth, long columns);
 void lockstep_pack_panels(lockstep_instructions instructions, long depth, long columns, const float *b, long b_row,
     long b_column, float *panels);
 
-/// `c = start + a b` for one panel of `b`.
+/// `c = a b` for one panel of `b`, or `c += a b` if `adding`.
 ///
-/// `a` [rows, depth], its rows `a_row` floats apart and its columns `a_column`; `panel` [depth, panel columns]; `c` and
-/// `start` [rows, columns], their rows `c_row` and `start_row` floats apart. `start` may be `c` (to add), a bias (its rows 0
-/// apart), or null for zeros. `columns` may be fewer than the panel has. Each number of `c` is summed in the order of
-/// `depth`, whatever the other sizes are.
+/// `a` [rows, depth], its rows `a_row` floats apart and its columns `a_column`; `panel` [depth, panel columns]; `c` [rows,
+/// columns], its rows `c_row` floats apart. `columns` may be fewer than the panel has. Each number of `c` is summed in the
+/// order of `depth`, whatever the other sizes are.
 void lockstep_multiply_panel(lockstep_instructions instructions, long rows, long columns, long depth, const float *a,
-    long a_row, long a_column, const float *panel, const float *start, long start_row, float *c, long c_row);
+    long a_row, long a_column, const float *panel, bool adding, float *c, long c_row);
 
 /// Of each column of `x` [rows, columns] (rows `x_row` floats apart, `columns` a multiple of `lockstep_panel_step`) with
 /// `bias[row]` added: the largest number into `largest`, `exp(x - largest)` into its place, their sum into `sums`.
@@ -43,10 +41,10 @@ void lockstep_scale_columns(lockstep_instructions instructions, long rows, long 
 /// One step of an LSTM layer, of `units` of its `hidden` units, in each lane.
 ///
 /// `gates` [lanes, 4 x hidden], rows `gates_row` floats apart, in the order input, forget, candidate, output: their sums
-/// come in, their values go out. `before` is the cell state before; `cells` that after, `squashed` its tanh, `output` the
+/// come in, without `bias` [4 x hidden], their values go out. `before` is the cell state before; `cells` that after, `squashed` its tanh, `output` the
 /// hidden state, `next` a second place for it or null: [lanes, hidden]. Pointers are those of the first unit.
 void lockstep_lstm_forward(lockstep_instructions instructions, long lanes, long units, long hidden, float *gates,
-    long gates_row, const float *before, float *cells, float *squashed, float *output, float *next);
+    long gates_row, const float *bias, const float *before, float *cells, float *squashed, float *output, float *next);
 
 /// The way back through such a step: the gates' values become the gradients of their sums, which are added to
 /// `bias_gradient` [4 x hidden] too; `cell_gradient` becomes that of the cell state before. The hidden state's gradient is
