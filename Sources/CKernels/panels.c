@@ -103,7 +103,7 @@ void lockstep_pack_panels(lockstep_instructions instructions, long depth, long c
 /// A tile of `c` that stays in registers from the first to the last step of `depth`. `rows` and `vectors`, the tile's
 /// width, are constants wherever this is inlined.
 INLINE void multiply_tile(const int rows, const int vectors, long depth,
-    const float *a, long a_row, long a_column, const float *b, long b_row, bool adding, float *c, long c_row) {
+    const float *a, long a_row, const float *b, long b_row, bool adding, float *c, long c_row) {
   enum { most_rows = 12, most_vectors = 2, group = 3 };
   vector sum[most_rows][most_vectors];
   UNROLL for (int r = 0; r < rows; r++) {
@@ -128,7 +128,7 @@ INLINE void multiply_tile(const int rows, const int vectors, long depth,
       UNROLL for (int v = 0; v < vectors; v++) sum[r][v] += number * weight[v];
     }
     b += b_row;
-    UNROLL for (int g = 0; g * group < rows; g++) at[g] += a_column;
+    UNROLL for (int g = 0; g * group < rows; g++) at[g]++;
   }
   UNROLL for (int r = 0; r < rows; r++) {
     UNROLL for (int v = 0; v < vectors; v++) store(sum[r][v], c + r * c_row + v * vector_floats);
@@ -136,11 +136,11 @@ INLINE void multiply_tile(const int rows, const int vectors, long depth,
 }
 
 #define TILE(rows, vectors) \
-  multiply_tile(rows, vectors, depth, a, a_row, a_column, b, b_row, adding, c, c_row)
+  multiply_tile(rows, vectors, depth, a, a_row, b, b_row, adding, c, c_row)
 #define ROWS(count, vectors) \
   case count: TILE(count, vectors); break;
 #define PARAMETERS \
-  long rows, long depth, const float *a, long a_row, long a_column, const float *b, long b_row, bool adding, \
+  long rows, long depth, const float *a, long a_row, const float *b, long b_row, bool adding, \
       float *c, long c_row
 
 /// Registers of a tile: 12 x 2 vectors of the 32 with AVX-512, 6 x 1 (of two registers each) of the 16 with AVX2.
@@ -174,18 +174,18 @@ typedef void (*tiles)(PARAMETERS);
 
 /// Whole tiles in `c`; those that reach past its last column are computed beside it, and what belongs to it copied.
 static void multiply_columns(tiles multiply, long width, long most_rows, long rows, long columns, long depth,
-    const float *a, long a_row, long a_column, const float *b, long b_row, bool adding, float *c, long c_row) {
+    const float *a, long a_row, const float *b, long b_row, bool adding, float *c, long c_row) {
   const long groups = (rows + most_rows - 1) / most_rows;
   for (long group = 0; group < groups; group++) {
     const long first = rows * group / groups, count = rows * (group + 1) / groups - first;
     const float *from = a + first * a_row;
     float *to = c + first * c_row;
     if (columns >= width) {
-      multiply(count, depth, from, a_row, a_column, b, b_row, adding, to, c_row);
+      multiply(count, depth, from, a_row, b, b_row, adding, to, c_row);
       continue;
     }
     float edge[rows_avx512 * lockstep_panel_columns];
-    multiply(count, depth, from, a_row, a_column, b, b_row, false, edge, width);
+    multiply(count, depth, from, a_row, b, b_row, false, edge, width);
     for (long row = 0; row < count; row++) {
       float *place = to + row * c_row;
       for (long i = 0; i < columns; i++) place[i] = edge[row * width + i] + (adding ? place[i] : 0);
@@ -194,12 +194,12 @@ static void multiply_columns(tiles multiply, long width, long most_rows, long ro
 }
 
 void lockstep_multiply_panel(lockstep_instructions instructions, long rows, long columns, long depth, const float *a,
-    long a_row, long a_column, const float *panel, bool adding, float *c, long c_row) {
+    long a_row, const float *panel, bool adding, float *c, long c_row) {
   const long width = panel_width(columns);
 #if defined(__x86_64__)
   if (instructions == lockstep_avx512) {
     multiply_columns(width > vector_floats ? whole_avx512 : half_avx512, width, rows_avx512, rows, columns, depth, a,
-        a_row, a_column, panel, width, adding, c, c_row);
+        a_row, panel, width, adding, c, c_row);
     return;
   }
   const tiles half = instructions == lockstep_avx2 ? half_avx2 : half_any;
@@ -207,7 +207,7 @@ void lockstep_multiply_panel(lockstep_instructions instructions, long rows, long
   const tiles half = half_any;
 #endif
   for (long column = 0; column < columns; column += vector_floats) {
-    multiply_columns(half, vector_floats, rows_others, rows, columns - column, depth, a, a_row, a_column,
+    multiply_columns(half, vector_floats, rows_others, rows, columns - column, depth, a, a_row,
         panel + column, width, adding, c + column, c_row);
   }
 }

@@ -34,8 +34,8 @@ public final class PanelProduct {
       instructions, depth, columns, b.stored.pointer, b.rowStride, b.columnStride, panels.pointer)
   }
 
-  /// `c = a b`, or `c += a b` with `adding`, on `OneDNN.threads` threads as far as there are panels. A number of `c` is the same whatever the number
-  /// of rows and threads.
+  /// `c = a b`, or `c += a b` with `adding`, on `OneDNN.threads` threads as far as there are panels. A number of `c` is the
+  /// same whatever the number of rows and threads.
   public func multiply(_ a: some MatrixFactor, into c: some MatrixFactor, adding: Bool = false) {
     let place = Place(a, c, adding, self)
     let count = (columns + Self.panelColumns - 1) / Self.panelColumns
@@ -57,16 +57,17 @@ public final class PanelProduct {
   private struct Place {
     let rows: Int
     let a: UnsafePointer<Float>
-    let aRow, aColumn: Int
+    let aRow: Int
     let c: UnsafeMutablePointer<Float>
     let cRow: Int
     let adding: Bool
 
     init(_ a: some MatrixFactor, _ c: some MatrixFactor, _ adding: Bool, _ product: PanelProduct) {
       precondition(
-        a.shape == (c.shape.rows, product.depth) && c.shape.columns == product.columns && !c.isTransposed,
+        a.shape == (c.shape.rows, product.depth) && c.shape.columns == product.columns && !a.isTransposed
+          && !c.isTransposed,
         "\(a.shape) x [\(product.depth), \(product.columns)] into \(c.shape)")
-      (rows, self.a, aRow, aColumn) = (a.shape.rows, UnsafePointer(a.stored.pointer), a.rowStride, a.columnStride)
+      (rows, self.a, aRow) = (a.shape.rows, UnsafePointer(a.stored.pointer), a.stride)
       (self.c, cRow, self.adding) = (c.stored.pointer, c.stride, adding)
     }
   }
@@ -87,7 +88,7 @@ public final class PanelProduct {
     forEachBlock(of: depth, most: Self.blockDepth) { steps in
       lockstep_multiply_panel(
         instructions, rows.count, columns, steps.count,
-        place.a + rows.lowerBound * place.aRow + steps.lowerBound * place.aColumn, place.aRow, place.aColumn,
+        place.a + rows.lowerBound * place.aRow + steps.lowerBound, place.aRow,
         begin + lockstep_panel_floats(steps.lowerBound, columns), place.adding || steps.lowerBound > 0, c, place.cRow)
     }
   }

@@ -23,11 +23,11 @@ void lockstep_pack_panels(lockstep_instructions instructions, long depth, long c
 
 /// `c = a b` for one panel of `b`, or `c += a b` if `adding`.
 ///
-/// `a` [rows, depth], its rows `a_row` floats apart and its columns `a_column`; `panel` [depth, panel columns]; `c` [rows,
-/// columns], its rows `c_row` floats apart. `columns` may be fewer than the panel has. Each number of `c` is summed in the
+/// `a` [rows, depth], its rows `a_row` floats apart; `panel` [depth, panel columns]; `c` [rows, columns], its rows `c_row`
+/// floats apart. `columns` may be fewer than the panel has. Each number of `c` is summed in the
 /// order of `depth`, whatever the other sizes are.
 void lockstep_multiply_panel(lockstep_instructions instructions, long rows, long columns, long depth, const float *a,
-    long a_row, long a_column, const float *panel, bool adding, float *c, long c_row);
+    long a_row, const float *panel, bool adding, float *c, long c_row);
 
 /// Of each column of `x` [rows, columns] (rows `x_row` floats apart, `columns` a multiple of `lockstep_panel_step`) with
 /// `bias[row]` added: the largest number into `largest`, `exp(x - largest)` into its place, their sum into `sums`.
