@@ -41,8 +41,9 @@ void lockstep_scale_columns(lockstep_instructions instructions, long rows, long 
 /// One step of an LSTM layer, of `units` of its `hidden` units, in each lane.
 ///
 /// `gates` [lanes, 4 x hidden], rows `gates_row` floats apart, in the order input, forget, candidate, output: their sums
-/// come in, without `bias` [4 x hidden], their values go out. `before` is the cell state before; `cells` that after, `squashed` its tanh, `output` the
-/// hidden state, `next` a second place for it or null: [lanes, hidden]. Pointers are those of the first unit.
+/// come in, without `bias` [4 x hidden], their values go out. `before` is the cell state before; `cells` that after,
+/// `squashed` its tanh, `output` the hidden state, `next` a second place for it or null: [lanes, hidden]. Pointers are those
+/// of the first unit.
 void lockstep_lstm_forward(lockstep_instructions instructions, long lanes, long units, long hidden, float *gates,
     long gates_row, const float *bias, const float *before, float *cells, float *squashed, float *output, float *next);
 
