@@ -9,7 +9,7 @@ typedef struct {
   vector scale;  // 2^n
 } exponential_parts;
 
-/// For |x| of at most 87; not a number for what is none. Relative error of both parts 1e-7.
+/// For |x| of at most 87; not a number for what is none. Relative error of e^x 1e-7.
 INLINE exponential_parts split_exponential(vector x) {
   const float log2e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
   const float round = 12582912.0f;  // 1.5 * 2^23: what is added to it loses its fraction

@@ -2,7 +2,8 @@
 
 #include "exponential.h"
 
-/// Beyond it a gate is open, or shut, to the last bit; and products of two exponentials do not overflow.
+/// Beyond it a gate is open, or shut, to the precision of what it lets through; and products of two exponentials do not
+/// overflow.
 INLINE vector bounded(vector x) {
   const vector most = 40;
   x = x < -most ? -most : x;

@@ -143,8 +143,14 @@ INLINE void multiply_tile(const int rows, const int vectors, long depth,
   long rows, long depth, const float *a, long a_row, const float *b, long b_row, bool adding, \
       float *c, long c_row
 
-/// Registers of a tile: 12 x 2 vectors of the 32 with AVX-512, 6 x 1 (of two registers each) of the 16 with AVX2.
-enum { rows_avx512 = 12, rows_others = 6 };
+/// Registers of a tile: 12 x 2 vectors of the 32 with AVX-512, 6 x 1 (of two registers each) of the 16 with AVX2, 6 x 1 (of
+/// four) of the 32 with NEON, 2 x 1 of the 16 that every x86-64 has.
+enum { rows_avx512 = 12, rows_avx2 = 6 };
+#if defined(__x86_64__)
+enum { rows_any = 2 };
+#else
+enum { rows_any = 6 };
+#endif
 
 #if defined(__x86_64__)
 AVX512 static void whole_avx512(PARAMETERS) {
@@ -184,12 +190,11 @@ static void multiply_columns(tiles multiply, long width, long most_rows, long ro
       multiply(count, depth, from, a_row, b, b_row, adding, to, c_row);
       continue;
     }
-    float edge[rows_avx512 * lockstep_panel_columns];
-    multiply(count, depth, from, a_row, b, b_row, false, edge, width);
-    for (long row = 0; row < count; row++) {
-      float *place = to + row * c_row;
-      for (long i = 0; i < columns; i++) place[i] = edge[row * width + i] + (adding ? place[i] : 0);
-    }
+    const size_t bytes = (size_t)columns * sizeof *to;
+    float edge[rows_avx512 * lockstep_panel_columns] = {0};
+    for (long row = 0; adding && row < count; row++) memcpy(edge + row * width, to + row * c_row, bytes);
+    multiply(count, depth, from, a_row, b, b_row, adding, edge, width);
+    for (long row = 0; row < count; row++) memcpy(to + row * c_row, edge + row * width, bytes);
   }
 }
 
@@ -202,12 +207,16 @@ void lockstep_multiply_panel(lockstep_instructions instructions, long rows, long
         a_row, panel, width, adding, c, c_row);
     return;
   }
-  const tiles half = instructions == lockstep_avx2 ? half_avx2 : half_any;
+  const bool has_avx2 = instructions == lockstep_avx2;
+  const tiles half = has_avx2 ? half_avx2 : half_any;
+  const long most_rows = has_avx2 ? rows_avx2 : rows_any;
 #else
+  (void)instructions;
   const tiles half = half_any;
+  const long most_rows = rows_any;
 #endif
   for (long column = 0; column < columns; column += vector_floats) {
-    multiply_columns(half, vector_floats, rows_others, rows, columns - column, depth, a, a_row,
+    multiply_columns(half, vector_floats, most_rows, rows, columns - column, depth, a, a_row,
         panel + column, width, adding, c + column, c_row);
   }
 }

@@ -17,7 +17,7 @@ typedef vector unaligned_vector __attribute__((aligned(4)));
 #define INLINE static inline __attribute__((always_inline))
 
 #if defined(__x86_64__)
-#define AVX512 __attribute__((target("avx512f,avx512dq")))
+#define AVX512 __attribute__((target("avx512f")))
 #define AVX2 __attribute__((target("avx2,fma")))
 #define DISPATCH(instructions, call) \
   switch (instructions) { \
@@ -26,8 +26,6 @@ typedef vector unaligned_vector __attribute__((aligned(4)));
     default: call(_any); \
   }
 #else
-#define AVX512
-#define AVX2
 #define DISPATCH(instructions, call) \
   (void)(instructions); \
   call(_any);

@@ -200,32 +200,27 @@ static inline dnnl_status_t lockstep_dnnl_recurrent_backward(dnnl_primitive_desc
 #undef GATED
 }
 
-/// Sets the number of OpenMP threads oneDNN uses from here on; 0 when no OpenMP run-time is loaded.
-/// Looked up as it runs, since which run-time it is (libgomp, libomp) is the library's choice.
-static inline int lockstep_dnnl_set_threads(int count) {
-  void (*set)(int) = (void (*)(int))dlsym(RTLD_DEFAULT, "omp_set_num_threads");
-  if (!set) return 0;
-  set(count);
-  return 1;
-}
+/// OpenMP's entries, or null where oneDNN was built without it. Looked up as the program runs, since which run-time it is
+/// (libgomp, libomp) is the library's choice; both have all of these.
+typedef struct {
+  void (*set_threads)(int count);
+  int (*threads)(void);
+  int (*thread_limit)(void);
+  /// Inside `parallel`: which thread calls, and of how many.
+  int (*own_number)(void);
+  int (*team_size)(void);
+  /// Runs `body` on up to so many threads.
+  void (*parallel)(void (*body)(void *context), void *context, unsigned threads, unsigned flags);
+} lockstep_openmp;
 
-static inline int lockstep_dnnl_get_threads(void) {
-  int (*get)(void) = (int (*)(void))dlsym(RTLD_DEFAULT, "omp_get_max_threads");
-  return get ? get() : 1;
-}
-
-static inline int lockstep_dnnl_thread(void) {
-  static int (*get)(void);
-  if (!get) get = (int (*)(void))dlsym(RTLD_DEFAULT, "omp_get_thread_num");
-  return get ? get() : 0;
-}
-
-/// Runs `body` on as many of the threads that oneDNN uses; 0 when no OpenMP run-time is loaded. Both that there are know
-/// this entry.
-static inline int lockstep_dnnl_parallel(unsigned threads, void (*body)(void *context), void *context) {
-  static void (*run)(void (*)(void *), void *, unsigned, unsigned);
-  if (!run) run = (void (*)(void (*)(void *), void *, unsigned, unsigned))dlsym(RTLD_DEFAULT, "GOMP_parallel");
-  if (!run) return 0;
-  run(body, context, threads, 0);
-  return 1;
+static inline lockstep_openmp lockstep_dnnl_openmp(void) {
+  return (lockstep_openmp){
+      .set_threads = (void (*)(int))dlsym(RTLD_DEFAULT, "omp_set_num_threads"),
+      .threads = (int (*)(void))dlsym(RTLD_DEFAULT, "omp_get_max_threads"),
+      .thread_limit = (int (*)(void))dlsym(RTLD_DEFAULT, "omp_get_thread_limit"),
+      .own_number = (int (*)(void))dlsym(RTLD_DEFAULT, "omp_get_thread_num"),
+      .team_size = (int (*)(void))dlsym(RTLD_DEFAULT, "omp_get_num_threads"),
+      .parallel =
+          (void (*)(void (*)(void *), void *, unsigned, unsigned))dlsym(RTLD_DEFAULT, "GOMP_parallel"),
+  };
 }

@@ -8,7 +8,7 @@ enum Instructions {
     return name.hasPrefix("avx2") ? lockstep_avx2 : lockstep_any_processor
   }()
 
-  /// All that this processor has.
+  /// All that there are here.
   static var available: [lockstep_instructions] {
     [lockstep_any_processor, lockstep_avx2, lockstep_avx512].filter { $0.rawValue <= best.rawValue }
   }

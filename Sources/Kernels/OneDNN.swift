@@ -11,27 +11,49 @@ public enum OneDNN {
     return name.hasPrefix("cpu_isa_") ? String(name.dropFirst(8)) : name
   }
 
+  private static let openMP = {
+    let openMP = lockstep_dnnl_openmp()
+    // oneDNN leaves out the work of threads that OMP_THREAD_LIMIT withholds.
+    if let limit = openMP.thread_limit?(), let threads = openMP.threads?(), threads > limit {
+      openMP.set_threads?(limit)
+    }
+    return openMP
+  }()
+
   /// Threads that one call may use. Set it before the first plan is made: plans are built for a number.
-  public static var threads: Int { Int(lockstep_dnnl_get_threads()) }
+  public static var threads: Int { Int(openMP.threads?() ?? 1) }
 
   /// Throws `KernelError` where the library runs without OpenMP, which alone can be told.
   public static func setThreads(_ count: Int) throws {
     precondition(count >= 1, "a call needs at least one thread")
-    guard lockstep_dnnl_set_threads(Int32(count)) != 0 else {
+    guard let set = openMP.set_threads else {
       throw KernelError.failed(operation: "use \(count) threads", reason: "it was built without OpenMP")
+    }
+    set(min(Int32(count), openMP.thread_limit?() ?? .max))
+  }
+
+  /// Calls `body` with each of `count` numbers from 0, on the threads that oneDNN uses, which may be fewer.
+  public static func concurrently(_ count: Int, _ body: (Int) -> Void) {
+    guard count > 1, let parallel = openMP.parallel, openMP.own_number != nil, openMP.team_size != nil else {
+      for index in 0..<count { body(index) }
+      return
+    }
+    withoutActuallyEscaping(body) { body in
+      var work = Work(count: count, body: body)
+      withUnsafeMutablePointer(to: &work) { work in
+        parallel({ $0?.assumingMemoryBound(to: Work.self).pointee.runShare() }, work, UInt32(count), 0)
+      }
     }
   }
 
-  /// Calls `body` with each of `count` numbers from 0 at once, on the threads that oneDNN uses.
-  public static func concurrently(_ count: Int, _ body: (Int) -> Void) {
-    guard count > 1 else { return body(0) }
-    withoutActuallyEscaping(body) { body in
-      var body = body
-      let ran = withUnsafeMutablePointer(to: &body) {
-        lockstep_dnnl_parallel(
-          UInt32(count), { $0?.assumingMemoryBound(to: ((Int) -> Void).self).pointee(Int(lockstep_dnnl_thread())) }, $0)
-      }
-      if ran == 0 { for index in 0..<count { body(index) } }
+  private struct Work {
+    let count: Int
+    let body: (Int) -> Void
+
+    /// What falls to the calling thread.
+    func runShare() {
+      guard let own = openMP.own_number?(), let team = openMP.team_size?() else { return }
+      for index in stride(from: Int(own), to: count, by: Int(team)) { body(index) }
     }
   }
 

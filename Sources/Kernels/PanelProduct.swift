@@ -9,8 +9,8 @@ import CKernels
 /// are found there.
 public final class PanelProduct {
   /// Rows and columns of the matrix that was taken over last.
-  public private(set) var depth = 0
-  public private(set) var columns = 0
+  private(set) var depth = 0
+  private(set) var columns = 0
 
   var instructions = Instructions.best
   private let panels: FloatBuffer

@@ -82,7 +82,8 @@ public final class RecurrentPlan {
     }
   }
 
-  /// Takes over new weights: copies them into the layouts the primitives chose. Call it after each update.
+  /// Takes over new weights, and lays out what is used at every step. They must stay in their place; call it after each
+  /// update.
   public func pack(_ weights: RecurrentWeights) throws {
     switch engine {
     case .primitives(let forward, let backward):

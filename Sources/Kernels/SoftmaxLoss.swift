@@ -17,19 +17,23 @@ public final class SoftmaxLoss {
   /// multiplied by to be probabilities.
   private let largest: FloatBuffer
   private let scales: FloatBuffer
-  private var targetLogits: [Float]
+  private let targetLogits: FloatBuffer
   private let rowSums: FloatBuffer
 
-  private static let partRows = 144
+  /// Tokens of a part at most, and those of a tile of a product.
+  private static let mostRows = 144
+  private static let tileRows = 12
 
-  /// For up to `positions` at once. Throws `KernelError.outOfMemory`.
-  public init(vocabularySize: Int, positions: Int) throws {
-    parts = stride(from: 0, to: vocabularySize, by: Self.partRows).map { $0..<min($0 + Self.partRows, vocabularySize) }
+  /// For up to `positions` at once, and `threads` that work on parts. Throws `KernelError.outOfMemory`.
+  public init(vocabularySize: Int, positions: Int, threads: Int = OneDNN.threads) throws {
+    let share = (vocabularySize + threads - 1) / threads
+    let rows = min(Self.mostRows, (share + Self.tileRows - 1) / Self.tileRows * Self.tileRows)
+    parts = stride(from: 0, to: vocabularySize, by: rows).map { $0..<min($0 + rows, vocabularySize) }
     most = Self.rowStride(of: positions)
     largest = try FloatBuffer(parts.count * most)
     scales = try FloatBuffer(parts.count * most)
     rowSums = try FloatBuffer(vocabularySize)
-    targetLogits = Array(repeating: 0, count: positions)
+    targetLogits = try FloatBuffer(positions)
   }
 
   /// Floats from one row of the logits of so many positions to the next: whole vectors, and not a large power of two, as
@@ -47,11 +51,14 @@ public final class SoftmaxLoss {
   ) {
     let rows = parts[part]
     precondition(logits.stored.rows == rows.count && logits.stride == Self.rowStride(of: targets.count))
-    targetLogits.withUnsafeMutableBufferPointer { targetLogits in
-      for (position, target) in targets.enumerated() where rows.contains(Int(target)) {
-        targetLogits[position] =
-          logits.stored.pointer[(Int(target) - rows.lowerBound) * logits.stride + position] + bias[Int(target)]
-      }
+    for (position, target) in targets.enumerated() where rows.contains(Int(target)) {
+      targetLogits.pointer[position] =
+        logits.stored.pointer[(Int(target) - rows.lowerBound) * logits.stride + position] + bias[Int(target)]
+    }
+    // What an earlier block left in the space beside the logits may be no number.
+    for row in 0..<rows.count {
+      let space = logits.stored.pointer + row * logits.stride + targets.count
+      space.update(repeating: 0, count: logits.stride - targets.count)
     }
     lockstep_exponentials(
       instructions, rows.count, logits.stride, logits.stored.pointer, logits.stride, bias + rows.lowerBound,

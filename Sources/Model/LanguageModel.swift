@@ -70,9 +70,11 @@ public final class LanguageModel {
     try parametersChanged()
   }
 
-  /// Floats of the logits that are in memory at once, of windows of so many rows.
-  public static func logitCount(rows: Double, vocabularySize: Int) -> Double {
-    min(rows, Double(OutputLayer.blockRows(vocabularySize: vocabularySize))) * Double(vocabularySize)
+  /// Floats that the output layer of windows of so many rows keeps: logits, and positions laid out.
+  public static func outputFloats(rows: Double, hiddenSize: Double, vocabularySize: Int) -> Double {
+    let positions = min(rows, Double(OutputLayer.blockRows(vocabularySize: vocabularySize)))
+    let space = Double(SoftmaxLoss.rowStride(of: 1))
+    return (positions + space) * (Double(vocabularySize) * 1.02 + hiddenSize)
   }
 
   /// Takes over the parameters as they are now. Call it after each update.

@@ -18,19 +18,24 @@ final class OutputLayer {
   private let logitMemory: FloatBuffer
   private let softmax: SoftmaxLoss
   private let timesHidden: PanelProduct
+  /// Parts of the vocabulary whose logits a core's own cache keeps from one product to the next; no fewer than threads.
+  private let partsTogether = max(7, OneDNN.threads)
 
   /// Logits of a block at most: every block reads the weights twice and their gradient once.
   private static let blockLogits = 1 << 22
-  /// Parts of the vocabulary whose logits a core's own cache keeps from one product to the next.
-  private static let partsTogether = 7
 
   /// Positions of a block at most.
   static func blockRows(vocabularySize: Int) -> Int { max(64, blockLogits / vocabularySize) }
 
-  init(rows: Int, hiddenSize: Int, vocabularySize: Int) throws {
+  convenience init(rows: Int, hiddenSize: Int, vocabularySize: Int) throws {
+    try self.init(
+      rows: rows, hiddenSize: hiddenSize, vocabularySize: vocabularySize,
+      blockRows: Self.blockRows(vocabularySize: vocabularySize))
+  }
+
+  init(rows: Int, hiddenSize: Int, vocabularySize: Int, blockRows: Int) throws {
     self.vocabularySize = vocabularySize
     // As even as can be: one large block and a scrap would waste the scrap's product.
-    let blockRows = Self.blockRows(vocabularySize: vocabularySize)
     let count = (rows + blockRows - 1) / blockRows
     blocks = (0..<count).map { rows * $0 / count..<rows * ($0 + 1) / count }
     let most = blocks.map(\.count).max() ?? 0
@@ -45,6 +50,7 @@ final class OutputLayer {
     hidden: MatrixView, weights: OutputWeights, targets: UnsafeBufferPointer<Int32>,
     losses: UnsafeMutableBufferPointer<Double>, hiddenGradient: MatrixView, gradients: OutputWeights, fresh: Bool
   ) throws {
+    precondition(targets.allSatisfy { $0 >= 0 }, "what is learned from has targets")
     if fresh { gradients.bias.clear() }
     for (index, block) in blocks.enumerated() {
       let (hidden, hiddenGradient) = (hidden.rows(block), hiddenGradient.rows(block))
@@ -52,8 +58,8 @@ final class OutputLayer {
       let logits = exponentials(hidden, weights, targets)
       softmax.addLosses(targets: targets, firstPosition: block.lowerBound, to: losses)
 
-      for first in stride(from: 0, to: softmax.parts.count, by: Self.partsTogether) {
-        let together = first..<min(first + Self.partsTogether, softmax.parts.count)
+      for first in stride(from: 0, to: softmax.parts.count, by: partsTogether) {
+        let together = first..<min(first + partsTogether, softmax.parts.count)
         forEachPart(together) { part in
           softmax.differentiate(
             part: part, logits.rows(softmax.parts[part]), targets: targets, biasGradient: gradients.bias.pointer)

@@ -15,24 +15,28 @@ public struct MemoryEstimate: Equatable, Sendable {
     let model = configuration.model
     let cell = model.cell
     let (vocabulary, embedding) = (Double(vocabularySize), Double(model.embeddingSize))
-    var recurrent = 0.0
+    var (recurrent, packed) = (0.0, 0.0)
     var perRow = embedding * (model.dropout > 0 ? 4 : 2)
     for (layer, hidden) in model.hiddenSizes.enumerated() {
       let units = Double(hidden)
-      recurrent += Double(cell.gates) * units * (Double(model.inputSize(ofLayer: layer)) + units)
+      let weights = Double(cell.gates) * units * (Double(model.inputSize(ofLayer: layer)) + units)
+      recurrent += weights
+      // By the plan of training, for the way there and the way back, and by those of two evaluations. An LSTM that learns
+      // lays out only what it multiplies its state with.
+      packed += 2 * (cell == .lstm ? Double(cell.gates) * units * units : weights) + 2 * weights
       // Gates, states and outputs kept for the way back, and their gradients.
       perRow += units * (2 * Double(cell.gates) + 6 + (model.dropout > 0 ? 2 : 0))
     }
     let tables = vocabulary * (embedding + (model.tiedWeights ? 0 : Double(model.outputSize)))
     let slots = Double(Optimizer.slotNames(configuration.optimizer.kind).count)
-    // Parameters, gradients and slots; the copy of them that is being saved and the file built from it, on the first
-    // rank; weights packed by the plans of training (twice) and of two evaluations.
+    // Parameters, gradients and slots; the copy of them that is being saved and the file built from it, on the first rank.
     let copies = isFirst ? 2 * (1 + slots) : 0
-    let floats = (2 + slots + copies) * (recurrent + tables) + 4 * recurrent
+    let floats = (2 + slots + copies) * (recurrent + tables) + packed
     let rows = Double(lanes) * Double(configuration.training.sequenceLength)
     modelBytes = Self.whole(4 * floats)
-    activationBytes = Self.whole(
-      4 * (rows * perRow + LanguageModel.logitCount(rows: rows, vocabularySize: vocabularySize)))
+    let output = LanguageModel.outputFloats(
+      rows: rows, hiddenSize: Double(model.outputSize), vocabularySize: vocabularySize)
+    activationBytes = Self.whole(4 * (rows * perRow + output))
   }
 
   private static func whole(_ bytes: Double) -> Int { bytes < 1e18 ? Int(bytes) : Int(1e18) }

@@ -26,7 +26,8 @@ import Testing
   }
 
   @Test(
-    arguments: [(1, 1, 3, 5), (4, 3, 8, 8), (7, 5, 20, 13), (3, 16, 64, 128), (2, 2, 9, 650)], [false, true])
+    arguments: [(1, 1, 3, 5), (4, 3, 8, 8), (7, 5, 20, 13), (3, 16, 64, 128), (2, 2, 9, 650), (2, 40, 9, 130)],
+    [false, true])
   func itIsTheLayerThatOneDNNHas(_ shape: (steps: Int, lanes: Int, input: Int, hidden: Int), fresh: Bool) throws {
     let (steps, lanes, inputSize, hidden) = shape
     let rows = steps * lanes
