@@ -20,14 +20,14 @@ public final class SoftmaxLoss {
   private let targetLogits: FloatBuffer
   private let rowSums: FloatBuffer
 
-  /// Tokens of a part at most, and those of a tile of a product.
-  private static let mostRows = 144
-  private static let tileRows = 12
+  /// Tokens of a part, whose logits a cache keeps; and of one of a small vocabulary, which is to be several threads' work.
+  /// Whole tiles of products, and the same parts whatever the number of threads: sums depend on them.
+  private static let (leastRows, mostRows, tileRows) = (24, 144, 12)
 
-  /// For up to `positions` at once, and `threads` that work on parts. Throws `KernelError.outOfMemory`.
-  public init(vocabularySize: Int, positions: Int, threads: Int = OneDNN.threads) throws {
-    let share = (vocabularySize + threads - 1) / threads
-    let rows = min(Self.mostRows, (share + Self.tileRows - 1) / Self.tileRows * Self.tileRows)
+  /// For up to `positions` at once. Throws `KernelError.outOfMemory`.
+  public init(vocabularySize: Int, positions: Int) throws {
+    let tiles = (vocabularySize / 8 + Self.tileRows - 1) / Self.tileRows
+    let rows = min(Self.mostRows, max(Self.leastRows, tiles * Self.tileRows))
     parts = stride(from: 0, to: vocabularySize, by: rows).map { $0..<min($0 + rows, vocabularySize) }
     most = Self.rowStride(of: positions)
     largest = try FloatBuffer(parts.count * most)

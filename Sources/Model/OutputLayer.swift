@@ -18,11 +18,11 @@ final class OutputLayer {
   private let logitMemory: FloatBuffer
   private let softmax: SoftmaxLoss
   private let timesHidden: PanelProduct
-  /// Parts of the vocabulary whose logits a core's own cache keeps from one product to the next; no fewer than threads.
-  private let partsTogether = max(7, OneDNN.threads)
 
   /// Logits of a block at most: every block reads the weights twice and their gradient once.
   private static let blockLogits = 1 << 22
+  /// Parts of the vocabulary whose logits a core's own cache keeps from one product to the next.
+  private static let partsTogether = 7
 
   /// Positions of a block at most.
   static func blockRows(vocabularySize: Int) -> Int { max(64, blockLogits / vocabularySize) }
@@ -58,8 +58,8 @@ final class OutputLayer {
       let logits = exponentials(hidden, weights, targets)
       softmax.addLosses(targets: targets, firstPosition: block.lowerBound, to: losses)
 
-      for first in stride(from: 0, to: softmax.parts.count, by: partsTogether) {
-        let together = first..<min(first + partsTogether, softmax.parts.count)
+      for first in stride(from: 0, to: softmax.parts.count, by: Self.partsTogether) {
+        let together = first..<min(first + Self.partsTogether, softmax.parts.count)
         forEachPart(together) { part in
           softmax.differentiate(
             part: part, logits.rows(softmax.parts[part]), targets: targets, biasGradient: gradients.bias.pointer)
