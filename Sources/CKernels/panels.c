@@ -114,6 +114,9 @@ INLINE void multiply_tile(const int rows, const int vectors, long depth,
   // Three rows are reached from one pointer: an address may have one factor, and registers are few.
   const float *at[most_rows / group];
   UNROLL for (int g = 0; g * group < rows; g++) at[g] = a + g * group * a_row;
+  // Unknown to the compiler, which would load four numbers of a row at once and have no registers left for the sums.
+  long next = 1;
+  __asm__("" : "+r"(next));
   const int ahead = 32 * vector_floats * most_vectors;  // what arrives from the shared cache until it is needed
 
 #pragma clang loop unroll_count(4)
@@ -128,7 +131,7 @@ INLINE void multiply_tile(const int rows, const int vectors, long depth,
       UNROLL for (int v = 0; v < vectors; v++) sum[r][v] += number * weight[v];
     }
     b += b_row;
-    UNROLL for (int g = 0; g * group < rows; g++) at[g]++;
+    UNROLL for (int g = 0; g * group < rows; g++) at[g] += next;
   }
   UNROLL for (int r = 0; r < rows; r++) {
     UNROLL for (int v = 0; v < vectors; v++) store(sum[r][v], c + r * c_row + v * vector_floats);
