@@ -1,6 +1,6 @@
 import CKernels
 
-/// An LSTM layer over a window, for learning. oneDNN's own takes up to a third more time, with AVX-512 and with AVX2
+/// An LSTM layer over a window, for learning. oneDNN's own takes up to a tenth more time with AVX2, and more with AVX-512
 /// (Benchmarks/README.md): where few lanes meet many weights its products are slower, and gates pass several times.
 ///
 /// Gates of a step stand side by side, [lanes, 4 x hidden], in the order input, forget, cell, output. Going back, their
