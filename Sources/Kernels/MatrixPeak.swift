@@ -9,8 +9,6 @@ public final class MatrixPeak {
 
   private let factors: [FloatBuffer]
   private let product: FloatBuffer
-  /// Seconds of each product made, by shape.
-  private var times: [[Double]] = Array(repeating: [], count: shapes.count)
 
   /// Throws `KernelError`.
   public init() throws {
@@ -21,27 +19,21 @@ public final class MatrixPeak {
     product = try FloatBuffer(most)
   }
 
-  /// Makes products of a shape for at least `seconds`.
-  public func measure(shape index: Int, seconds: Double) throws {
+  /// Operations a second that products of a shape make for at least `seconds`. Single ones may be faster, where a processor's
+  /// clock rises for some milliseconds, or whoever shares it rests; a step of training takes longer.
+  public func rate(shape index: Int, seconds: Double) throws -> Double {
     let (rows, columns, depth) = Self.shapes[index]
     let a = factors[0].matrix(rows: rows, columns: depth)
     let b = factors[1].matrix(rows: depth, columns: columns)
     let c = product.matrix(rows: rows, columns: columns)
-    var total = 0.0
-    while total < seconds {
-      let begin = DispatchTime.now().uptimeNanoseconds
+    let begin = DispatchTime.now().uptimeNanoseconds
+    var made = 0
+    var taken = 0.0
+    while taken < seconds {
       try multiply(a, b, into: c)
-      let taken = Double(DispatchTime.now().uptimeNanoseconds - begin) * 1e-9
-      times[index].append(taken)
-      total += taken
+      made += 1
+      taken = Double(DispatchTime.now().uptimeNanoseconds - begin) * 1e-9
     }
-  }
-
-  /// Operations a second that a shape's products have sustained: their median. Single ones may be faster, where a
-  /// processor's clock rises for some milliseconds; a step of training takes longer.
-  public func rate(shape index: Int) -> Double {
-    let (rows, columns, depth) = Self.shapes[index]
-    let sorted = times[index].sorted()
-    return 2 * Double(rows * columns * depth) / sorted[sorted.count / 2]
+    return 2 * Double(made * rows * columns * depth) / taken
   }
 }

@@ -47,7 +47,7 @@ public struct Benchmark {
     public var tokensPerSecond: Double
     /// 10^9 operations a second; those of a step are counted as 6 (sum of gates H (I + H) + H V) B T.
     public var gflops: Double
-    /// Of matrix products, measured just before.
+    /// Of matrix products, measured just before and just after.
     public var peakGflops: Double
     public var shareOfPeak: Double
     /// Most memory that each rank has had resident, bytes.
@@ -75,7 +75,7 @@ public struct Benchmark {
     let training = configuration.training
     if training.threads > 0 { try group.together { try OneDNN.setThreads(training.threads) } }
     report("\(subject.name): matrix products")
-    let peak = try peakRate()
+    let ratesBefore = try productRates()
     report("\(subject.name): training")
     try checkMemory(configuration, subject.vocabularySize)
     let perStep = training.batchSize * training.sequenceLength * training.accumulation
@@ -99,9 +99,13 @@ public struct Benchmark {
     let times = try (0..<count).map { _ in try seconds(trainer) }
     let breakdown = try group.sum(StepTimes.Part.allCases.map(trainer.times.seconds))
       .map { $0 / Double(count * group.count) }
-    let step = times.sorted()[count / 2]
+    let step = Self.median(times)
 
-    let alone = try (0..<5).map { _ in try trainer.exchangeSeconds() }.sorted()[2]
+    let alone = Self.median(try (0..<5).map { _ in try trainer.exchangeSeconds() })
+    let memory = try residentBytes()
+    report("\(subject.name): matrix products")
+    let peak = zip(ratesBefore, try productRates()).map { Self.median($0 + $1) }.max() ?? 0
+
     let tokens = Double(perStep)
     let gflops = Self.operationsPerToken(configuration.model, subject.vocabularySize) * tokens / step * 1e-9
     return Result(
@@ -110,7 +114,7 @@ public struct Benchmark {
       lanesPerRank: Double(training.batchSize) / Double(group.count), sequenceLength: training.sequenceLength,
       ranks: group.count, threads: OneDNN.threads, steps: count, stepSeconds: step,
       tokensPerSecond: tokens / step, gflops: gflops, peakGflops: peak * 1e-9, shareOfPeak: gflops / (peak * 1e-9),
-      peakResidentBytes: try residentBytes(),
+      peakResidentBytes: memory,
       breakdown: Dictionary(uniqueKeysWithValues: zip(StepTimes.Part.allCases.map { "\($0)" }, breakdown)),
       exchange: Result.Exchange(
         bytesPerStep: trainer.exchangedBytes, seconds: alone,
@@ -134,17 +138,20 @@ public struct Benchmark {
     return (clock.now - begin) / .seconds(1)
   }
 
-  /// Of all ranks at once, with the shape that is best for them. Shapes take turns, so that all meet the same clock.
-  private func peakRate() throws -> Double {
+  /// Operations a second of all ranks at once, of some turns of each shape; those of all shapes meet the same clock, and the
+  /// same neighbours on the machine.
+  private func productRates() throws -> [[Double]] {
     let peak = try group.together { try MatrixPeak() }
-    for _ in 0..<6 {
-      for shape in MatrixPeak.shapes.indices {
+    let turns = try (0..<4).map { _ in
+      try MatrixPeak.shapes.indices.map { shape in
         try group.waitForAll()
-        try group.together { try peak.measure(shape: shape, seconds: 0.06) }
+        return try group.together { try peak.rate(shape: shape, seconds: 0.05) }
       }
     }
-    return try group.sum(MatrixPeak.shapes.indices.map(peak.rate)).max() ?? 0
+    return try MatrixPeak.shapes.indices.map { shape in try group.sum(turns.map { $0[shape] }) }
   }
+
+  private static func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
 
   /// Forward and twice that backward; two operations, a product and a sum, for each weight.
   private static func operationsPerToken(_ model: ModelConfiguration, _ vocabularySize: Int) -> Double {
