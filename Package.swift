@@ -141,7 +141,7 @@ let package = Package(
 
     .target(
       name: "TestSupport", dependencies: ["Checkpoints", "Training", "Model", "Files"], path: "Tests/TestSupport"),
-    .testTarget(name: "KernelsTests", dependencies: ["Kernels"]),
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "CKernels"]),
     .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Files", "TestSupport"]),
     .testTarget(name: "ModelTests", dependencies: ["Model", "Kernels"]),
     .testTarget(name: "TrainingTests", dependencies: ["Training", "Model", "Corpus", "Kernels"]),

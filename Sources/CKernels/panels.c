@@ -13,58 +13,6 @@ INLINE long panel_width(long columns) {
   return columns > lockstep_panel_step ? lockstep_panel_columns : lockstep_panel_step;
 }
 
-/// Four rounds of exchanging rows and columns whose numbers differ in one bit: 8, 4, 2, 1.
-INLINE void transpose(vector x[vector_floats]) {
-#define ROUND(bit, low, high) \
-  UNROLL for (int i = 0; i < vector_floats; i++) { \
-    if (i & bit) continue; \
-    const vector a = x[i], b = x[i + bit]; \
-    x[i] = low; \
-    x[i + bit] = high; \
-  }
-#define PICK(...) __builtin_shufflevector(a, b, __VA_ARGS__)
-  ROUND(8, PICK(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
-      PICK(8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31))
-  ROUND(4, PICK(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27),
-      PICK(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31))
-  ROUND(2, PICK(0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29),
-      PICK(2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31))
-  ROUND(1, PICK(0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30),
-      PICK(1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
-#undef PICK
-#undef ROUND
-}
-
-/// Sixteen columns of a panel, whose numbers lie one after the other in each.
-INLINE void pack_columns(long depth, const float *b, long b_column, float *panel, long width) {
-  long step = 0;
-  for (; step + vector_floats <= depth; step += vector_floats) {
-    vector block[vector_floats];
-    UNROLL for (int i = 0; i < vector_floats; i++) block[i] = load(b + i * b_column + step);
-    transpose(block);
-    UNROLL for (int i = 0; i < vector_floats; i++) store(block[i], panel + (step + i) * width);
-  }
-  for (; step < depth; step++) {
-    for (int i = 0; i < vector_floats; i++) panel[step * width + i] = b[i * b_column + step];
-  }
-}
-
-#define PACK(set) pack_columns##set(depth, b, b_column, panel, width)
-#define DEFINE(set, attribute) \
-  attribute static void pack_columns##set(long depth, const float *b, long b_column, float *panel, long width) { \
-    pack_columns(depth, b, b_column, panel, width); \
-  }
-#if defined(__x86_64__)
-DEFINE(_avx512, AVX512)
-DEFINE(_avx2, AVX2)
-#endif
-DEFINE(_any, )
-
-static void pack_whole(
-    lockstep_instructions instructions, long depth, const float *b, long b_column, float *panel, long width) {
-  DISPATCH(instructions, PACK)
-}
-
 void lockstep_pack_panels(lockstep_instructions instructions, long depth, long columns, const float *b, long b_row,
     long b_column, float *panels) {
   for (long first = 0; first < columns; first += lockstep_panel_columns) {
@@ -82,18 +30,9 @@ void lockstep_pack_panels(lockstep_instructions instructions, long depth, long c
       }
       continue;
     }
-    for (long column = 0; column < width; column += vector_floats) {
-      const float *from = b + (first + column) * b_column;
-      if (column + vector_floats <= count) {
-        float *to = panel + column;
-        pack_whole(instructions, depth, from, b_column, to, width);
-        continue;
-      }
-      for (long step = 0; step < depth; step++) {
-        for (long i = 0; i < vector_floats; i++) {
-          panel[step * width + column + i] = column + i < count ? from[i * b_column + step] : 0;
-        }
-      }
+    lockstep_transpose(instructions, count, depth, b + first * b_column, b_column, panel, width);
+    if (count < width) {
+      for (long step = 0; step < depth; step++) memset(panel + step * width + count, 0, (size_t)(width - count) * sizeof *b);
     }
   }
 }

@@ -104,7 +104,7 @@ final class MPIGradientExchange: GradientExchange {
     }
     defer { begun.removeAll(keepingCapacity: true) }
     try meet(shared)
-    let squares = sumParts(shared)
+    let squares = sumOwnParts(shared)
     try meet(shared)
     if machines == 1 { return squares }
     if machine.rank == 0 {
@@ -127,19 +127,14 @@ final class MPIGradientExchange: GradientExchange {
 
   /// This rank's part of what was begun, summed in the order of ranks: into all, or into the leader's where it travels on.
   /// Returns the sum of its squares.
-  private func sumParts(_ shared: SharedMemory) -> Double {
-    let others = machines > 1 ? [] : shared.parts.dropFirst()
+  private func sumOwnParts(_ shared: SharedMemory) -> Double {
     var squares = 0.0
-    forOwnParts { part in
+    forOwnParts { own in
       // In blocks that stay in the cache.
-      for start in stride(from: part.lowerBound, to: part.upperBound, by: 2048) {
-        let end = min(start + 2048, part.upperBound)
-        let sum = shared.parts[0]
-        for part in shared.parts.dropFirst() {
-          for index in start..<end { sum[index] += part[index] }
-        }
-        for other in others { (other + start).update(from: sum + start, count: end - start) }
-        if machines == 1 { squares += sumOfSquares(sum + start, count: end - start) }
+      for start in stride(from: own.lowerBound, to: own.upperBound, by: 2048) {
+        let block = start..<min(start + 2048, own.upperBound)
+        sumParts(shared.parts, block, everywhere: machines == 1)
+        if machines == 1 { squares += sumOfSquares(shared.parts[0] + start, count: block.count) }
       }
     }
     return squares

@@ -1,3 +1,4 @@
+import CKernels
 import COneDNN
 
 /// A matrix as a factor of a product: as it stands, or `transposed`.
@@ -40,6 +41,16 @@ public struct StridedMatrix: MatrixFactor {
     return StridedMatrix(
       pointer: stored.pointer + range.lowerBound * stride, rows: range.count, columns: stored.columns, stride: stride)
   }
+
+  /// Writes its transpose.
+  public func transpose(into to: MatrixView) {
+    precondition(to.rows == stored.columns && to.columns == stored.rows, "\(shape) into \(to.shape)")
+    lockstep_transpose(
+      Instructions.best, stored.rows, stored.columns, stored.pointer, stride, to.pointer, to.columns)
+  }
+
+  /// The space as columns.
+  public var withSpace: MatrixView { MatrixView(pointer: stored.pointer, rows: stored.rows, columns: stride) }
 
   /// The transpose, as a factor; nothing is copied.
   public var transposed: some MatrixFactor { Transposed(stored: stored, stride: stride) }

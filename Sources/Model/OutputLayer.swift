@@ -18,6 +18,9 @@ final class OutputLayer {
   private let logitMemory: FloatBuffer
   private let softmax: SoftmaxLoss
   private let timesHidden: PanelProduct
+  /// The gradient by the layer's input of a block, transposed [hidden, positions with space], as its products with the weights
+  /// are faster so: positions are whole vectors.
+  private let hiddenGradientMemory: FloatBuffer
 
   /// Logits of a block at most: every block reads the weights twice and their gradient once.
   private static let blockLogits = 1 << 22
@@ -42,6 +45,7 @@ final class OutputLayer {
     logitMemory = try FloatBuffer(vocabularySize * SoftmaxLoss.rowStride(of: most))
     softmax = try SoftmaxLoss(vocabularySize: vocabularySize, positions: most)
     timesHidden = try PanelProduct(depth: hiddenSize, columns: most)
+    hiddenGradientMemory = try FloatBuffer(hiddenSize * SoftmaxLoss.rowStride(of: most))
   }
 
   /// Losses of all positions, the gradient by the layer's input, and the weights' gradients: added to, or written over if they
@@ -58,6 +62,9 @@ final class OutputLayer {
       let logits = exponentials(hidden, weights, targets)
       softmax.addLosses(targets: targets, firstPosition: block.lowerBound, to: losses)
 
+      let transposed = StridedMatrix(
+        pointer: hiddenGradientMemory.pointer, rows: hiddenGradient.columns, columns: hiddenGradient.rows,
+        stride: logits.stride)
       for first in stride(from: 0, to: softmax.parts.count, by: Self.partsTogether) {
         let together = first..<min(first + Self.partsTogether, softmax.parts.count)
         forEachPart(together) { part in
@@ -68,8 +75,9 @@ final class OutputLayer {
         let logitGradient = logits.rows(rows)
         try multiply(logitGradient, hidden, into: gradients.weight.rows(rows), adding: !fresh || index > 0)
         try multiply(
-          logitGradient.transposed, weights.weight.rows(rows), into: hiddenGradient, adding: first > 0)
+          weights.weight.rows(rows).transposed, logitGradient.withSpace, into: transposed.withSpace, adding: first > 0)
       }
+      transposed.transpose(into: hiddenGradient)
     }
   }
 

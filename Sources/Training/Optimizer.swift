@@ -44,7 +44,8 @@ public final class Optimizer {
 
     switch c.kind {
     case .sgd:
-      for i in range { p[i] -= rate32 * g[i] }
+      let first = range.lowerBound
+      descend(p + first, g.pointer + first, count: range.count, scale: gradientScale, decay: decay, rate: rate32)
 
     case .momentum, .nesterov:
       // Sutskever et al. 2013, in PyTorch's form: v = m v + g; p -= rate v, or rate (g + m v).

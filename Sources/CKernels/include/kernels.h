@@ -29,6 +29,10 @@ void lockstep_pack_panels(lockstep_instructions instructions, long depth, long c
 void lockstep_multiply_panel(lockstep_instructions instructions, long rows, long columns, long depth, const float *a,
     long a_row, const float *panel, bool adding, float *c, long c_row);
 
+/// `to` [columns, rows] = `from` [rows, columns] transposed; their rows `to_row` and `from_row` floats apart.
+void lockstep_transpose(lockstep_instructions instructions, long rows, long columns, const float *from, long from_row,
+    float *to, long to_row);
+
 /// Of each column of `x` [rows, columns] (rows `x_row` floats apart, `columns` a multiple of `lockstep_panel_step`) with
 /// `bias[row]` added: the largest number into `largest`, `exp(x - largest)` into its place, their sum into `sums`.
 void lockstep_exponentials(lockstep_instructions instructions, long rows, long columns, float *x, long x_row,
@@ -53,3 +57,11 @@ void lockstep_lstm_forward(lockstep_instructions instructions, long lanes, long 
 void lockstep_lstm_backward(lockstep_instructions instructions, long lanes, long units, long hidden, float *gates,
     long gates_row, const float *before, const float *squashed, const float *output_gradient,
     const float *hidden_gradient, float *cell_gradient, float *bias_gradient);
+
+/// `parameters -= rate (scale gradients + decay parameters)`, of `count` numbers.
+void lockstep_descend(lockstep_instructions instructions, long count, float *parameters, const float *gradients,
+    float scale, float decay, float rate);
+
+/// Sums numbers `begin` to `end` of several buffers, in their order, into the first `sums` of them.
+void lockstep_sum_parts(lockstep_instructions instructions, long parts, float *const *numbers, long begin, long end,
+    long sums);

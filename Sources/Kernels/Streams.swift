@@ -1,0 +1,17 @@
+import CKernels
+
+/// `parameters -= rate (scale gradients + decay parameters)`, of `count` numbers each.
+public func descend(
+  _ parameters: UnsafeMutablePointer<Float>, _ gradients: UnsafePointer<Float>, count: Int, scale: Float, decay: Float,
+  rate: Float
+) {
+  lockstep_descend(Instructions.best, count, parameters, gradients, scale, decay, rate)
+}
+
+/// Sums a range of several buffers, number by number in their order, into the first of them, or into all `everywhere`.
+public func sumParts(_ parts: [UnsafeMutablePointer<Float>], _ range: Range<Int>, everywhere: Bool) {
+  parts.map(Optional.some).withUnsafeBufferPointer {
+    lockstep_sum_parts(
+      Instructions.best, $0.count, $0.baseAddress, range.lowerBound, range.upperBound, everywhere ? $0.count : 1)
+  }
+}
