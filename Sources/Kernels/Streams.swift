@@ -10,8 +10,6 @@ public func descend(
 
 /// Sums a range of several buffers, number by number in their order, into the first of them, or into all `everywhere`.
 public func sumParts(_ parts: [UnsafeMutablePointer<Float>], _ range: Range<Int>, everywhere: Bool) {
-  parts.map(Optional.some).withUnsafeBufferPointer {
-    lockstep_sum_parts(
-      Instructions.best, $0.count, $0.baseAddress, range.lowerBound, range.upperBound, everywhere ? $0.count : 1)
-  }
+  lockstep_sum_parts(
+    Instructions.best, parts.count, parts, range.lowerBound, range.upperBound, everywhere ? parts.count : 1)
 }

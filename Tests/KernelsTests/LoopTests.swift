@@ -37,7 +37,7 @@ import Testing
         }
         defer { buffers.forEach { $0.deallocate() } }
         lockstep_sum_parts(
-          instructions, parts, buffers.map(Optional.some), range.lowerBound, range.upperBound, everywhere ? parts : 1)
+          instructions, parts, buffers, range.lowerBound, range.upperBound, everywhere ? parts : 1)
         for (part, buffer) in buffers.enumerated() {
           let isSummed = part == 0 || everywhere
           #expect(

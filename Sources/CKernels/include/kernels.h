@@ -3,6 +3,8 @@
 
 #include <stdbool.h>
 
+#pragma clang assume_nonnull begin
+
 /// Sets of instructions that the loops are compiled for. Any but the first only where the processor has it.
 typedef enum {
   lockstep_any_processor,
@@ -49,7 +51,8 @@ void lockstep_scale_columns(lockstep_instructions instructions, long rows, long 
 /// `squashed` its tanh, `output` the hidden state, `next` a second place for it or null: [lanes, hidden]. Pointers are those
 /// of the first unit.
 void lockstep_lstm_forward(lockstep_instructions instructions, long lanes, long units, long hidden, float *gates,
-    long gates_row, const float *bias, const float *before, float *cells, float *squashed, float *output, float *next);
+    long gates_row, const float *bias, const float *before, float *cells, float *squashed, float *output,
+    float *_Nullable next);
 
 /// The way back through such a step: the gates' values become the gradients of their sums, which are added to
 /// `bias_gradient` [4 x hidden] too; `cell_gradient` becomes that of the cell state before. The hidden state's gradient is
@@ -63,5 +66,7 @@ void lockstep_descend(lockstep_instructions instructions, long count, float *par
     float scale, float decay, float rate);
 
 /// Sums numbers `begin` to `end` of several buffers, in their order, into the first `sums` of them.
-void lockstep_sum_parts(lockstep_instructions instructions, long parts, float *const *numbers, long begin, long end,
-    long sums);
+void lockstep_sum_parts(lockstep_instructions instructions, long parts, float *_Nonnull const *_Nonnull numbers,
+    long begin, long end, long sums);
+
+#pragma clang assume_nonnull end
