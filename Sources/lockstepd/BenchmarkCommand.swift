@@ -9,8 +9,8 @@ struct BenchmarkCommand: ParsableCommand {
     commandName: "benchmark",
     abstract: "Measures how fast configurations train here, and where the time goes.",
     discussion: """
-      Trains on random tokens of each configuration's shape; no text is read and nothing is saved. The share of the peak
-      is that of matrix products, measured just before in the same processes.
+      Trains on random tokens of each configuration's shape; no text is read and nothing is saved. The peak is what
+      matrix products sustain in the same processes, just before and just after.
 
         mpirun -n 2 lockstepd benchmark configs/ptb-small.yaml configs/ptb-large.yaml
         mpirun -n 2 lockstepd benchmark --shape 2x200,10000,10,35 --shape 2x650,10000,10,35 --format json
