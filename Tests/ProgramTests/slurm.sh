@@ -137,7 +137,7 @@ echo "preempted: job $job saved, was queued again, went on and finished"
 options=(--time 2 --signal B:USR1@75)
 submit limited --set training.epochs=6
 within 90 "job $job queued again, its time being nearly over," was_restarted
-within 200 "job $job completed" is_in_state COMPLETED
+within 600 "job $job completed" is_in_state COMPLETED
 log_has '^resuming from' || fail "job $job: expected it to go on from its checkpoint"
 echo "out of time: job $job was queued again $(restarts) times, and finished"
 
