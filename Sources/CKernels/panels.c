@@ -18,8 +18,8 @@ void lockstep_pack_panels(lockstep_instructions instructions, long depth, long c
   for (long first = 0; first < columns; first += lockstep_panel_columns) {
     const long width = panel_width(columns - first), count = columns - first < width ? columns - first : width;
     float *panel = panels + first * depth;
+    const size_t bytes = (size_t)count * sizeof *b, rest = (size_t)(width - count) * sizeof *b;
     if (b_column == 1) {
-      const size_t bytes = (size_t)count * sizeof *b, rest = (size_t)(width - count) * sizeof *b;
       for (long step = 0; step < depth; step++, panel += width) {
         if (count == lockstep_panel_columns) {
           memcpy(panel, b + step * b_row + first, lockstep_panel_columns * sizeof *b);
@@ -31,9 +31,7 @@ void lockstep_pack_panels(lockstep_instructions instructions, long depth, long c
       continue;
     }
     lockstep_transpose(instructions, count, depth, b + first * b_column, b_column, panel, width);
-    if (count < width) {
-      for (long step = 0; step < depth; step++) memset(panel + step * width + count, 0, (size_t)(width - count) * sizeof *b);
-    }
+    for (long step = 0; rest > 0 && step < depth; step++) memset(panel + step * width + count, 0, rest);
   }
 }
 
