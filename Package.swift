@@ -60,7 +60,7 @@ let package = Package(
     .target(name: "Model", dependencies: ["Kernels"], swiftSettings: library),
     .target(
       name: "Training",
-      dependencies: ["Model", "Corpus", .product(name: "Yams", package: "Yams")], swiftSettings: library),
+      dependencies: ["Model", "Kernels", "Corpus", .product(name: "Yams", package: "Yams")], swiftSettings: library),
     .target(name: "HDF5Files", dependencies: ["Files", "CHDF5"], swiftSettings: library),
     .target(
       name: "Checkpoints",
