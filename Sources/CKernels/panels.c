@@ -43,9 +43,11 @@ INLINE void multiply_tile(const int rows, const int vectors, long depth,
     const float *a, long a_row, const float *b, long b_row, bool adding, float *c, long c_row) {
   enum { most_rows = 12, most_vectors = 2, group = 3 };
   vector sum[most_rows][most_vectors];
+  // `c` is needed last, and asked for now: it may be in no cache near.
   UNROLL for (int r = 0; r < rows; r++) {
     UNROLL for (int v = 0; v < vectors; v++) {
-      sum[r][v] = adding ? load(c + r * c_row + v * vector_floats) : (vector)0;
+      sum[r][v] = 0;
+      __builtin_prefetch(c + r * c_row + v * vector_floats, 1);
     }
   }
   // Three rows are reached from one pointer: an address may have one factor, and registers are few.
@@ -71,7 +73,10 @@ INLINE void multiply_tile(const int rows, const int vectors, long depth,
     UNROLL for (int g = 0; g * group < rows; g++) at[g] += next;
   }
   UNROLL for (int r = 0; r < rows; r++) {
-    UNROLL for (int v = 0; v < vectors; v++) store(sum[r][v], c + r * c_row + v * vector_floats);
+    UNROLL for (int v = 0; v < vectors; v++) {
+      float *place = c + r * c_row + v * vector_floats;
+      store(adding ? sum[r][v] + load(place) : sum[r][v], place);
+    }
   }
 }
 

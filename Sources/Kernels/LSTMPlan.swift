@@ -10,6 +10,7 @@ final class LSTMPlan {
     didSet {
       fromHidden.instructions = instructions
       toHidden.instructions = instructions
+      toInput.instructions = instructions
     }
   }
 
@@ -33,6 +34,7 @@ final class LSTMPlan {
 
   private let fromHidden: PanelProduct
   private let toHidden: PanelProduct
+  private let toInput: PanelProduct
   private var weightInput: MatrixView?
 
   /// Throws `KernelError`.
@@ -51,14 +53,16 @@ final class LSTMPlan {
     cellGradient = try FloatBuffer(lanes * hidden)
     fromHidden = try PanelProduct(depth: hidden, columns: 4 * hidden)
     toHidden = try PanelProduct(depth: 4 * hidden, columns: hidden)
+    toInput = try PanelProduct(depth: 4 * hidden, columns: input)
   }
 
-  /// Takes over new weights; they must stay where they are until the next are. Those of the input are used where they lie:
-  /// laying them out for one product of all steps would take as long as it saves.
+  /// Takes over new weights; they must stay where they are until the next are: forward those of the input are used where they
+  /// lie, since laying them out for one product of all steps would take as long as it saves.
   func pack(_ weights: RecurrentWeights) {
     weightInput = weights.input
     fromHidden.pack(weights.hidden)
     toHidden.pack(weights.hidden.transposed)
+    toInput.pack(weights.input.transposed)
   }
 
   func forward(
@@ -94,8 +98,8 @@ final class LSTMPlan {
     inputGradient: MatrixView, beforeGradient: LayerState, weightGradients: RecurrentWeights, fresh: Bool,
     poll: () throws -> Void
   ) throws {
-    guard let weightInput, let firstCells = state.cell?.pointer, let afterCells = afterGradient.cell?.pointer else {
-      preconditionFailure("weights come before their use, and an LSTM has cell states")
+    guard let firstCells = state.cell?.pointer, let afterCells = afterGradient.cell?.pointer else {
+      preconditionFailure("an LSTM has cell states")
     }
     let width = lanes * hidden
     hiddenGradient.pointer.update(from: afterGradient.hidden.pointer, count: width)
@@ -118,7 +122,7 @@ final class LSTMPlan {
     beforeGradient.cell?.pointer.update(from: cellGradient.pointer, count: width)
 
     let gradients = gateRows(0..<steps)
-    try Kernels.multiply(gradients, weightInput.transposed, into: inputGradient)
+    toInput.multiply(gradients, into: inputGradient)
     try poll()
     try Kernels.multiply(input.transposed, gradients, into: weightGradients.input, adding: !fresh)
     try poll()

@@ -22,8 +22,8 @@ public struct MemoryEstimate: Equatable, Sendable {
       let weights = Double(cell.gates) * units * (Double(model.inputSize(ofLayer: layer)) + units)
       recurrent += weights
       // By the plan of training, for the way there and the way back, and by those of two evaluations. An LSTM that learns
-      // lays out only what it multiplies its state with.
-      packed += 2 * (cell == .lstm ? Double(cell.gates) * units * units : weights) + 2 * weights
+      // reads those of its input where they lie on the way there.
+      packed += (cell == .lstm ? weights + Double(cell.gates) * units * units : 2 * weights) + 2 * weights
       // Gates, states and outputs kept for the way back, and their gradients.
       perRow += units * (2 * Double(cell.gates) + 6 + (model.dropout > 0 ? 2 : 0))
     }

@@ -26,8 +26,8 @@ void lockstep_pack_panels(lockstep_instructions instructions, long depth, long c
 /// `c = a b` for one panel of `b`, or `c += a b` if `adding`.
 ///
 /// `a` [rows, depth], its rows `a_row` floats apart; `panel` [depth, panel columns]; `c` [rows, columns], its rows `c_row`
-/// floats apart. `columns` may be fewer than the panel has. Each number of `c` is summed in the
-/// order of `depth`, whatever the other sizes are.
+/// floats apart. `columns` may be fewer than the panel has. Each number of `c` is summed from zero in the
+/// order of `depth`, whatever the other sizes are, before it is added.
 void lockstep_multiply_panel(lockstep_instructions instructions, long rows, long columns, long depth, const float *a,
     long a_row, const float *panel, bool adding, float *c, long c_row);
 
