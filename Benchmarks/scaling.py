@@ -44,7 +44,7 @@ OPTIONS = [{}, {"overlap": "false"}, {"touchedRows": "false"}, {"exchange": "hal
            {"bucketSize": str(1 << 14)}, {"bucketSize": str(1 << 17)}]
 FITTED = {OPTION_SHAPES[0]: [{"exchange": "half"}], OPTION_SHAPES[1]: [{}, {"overlap": "false"}]}
 LANES = ("2x650,10000,20,35", "2x650,10000,5,35", "2x650,10000,1,35")  # one rank, with ever fewer lanes
-BYTES = 4  # of a number of the gradient, as the benchmark counts them
+BYTES = 4  # of a number of the gradient; two travel with half precision, and are what the benchmark counts then
 
 
 # --- Measuring. ---
@@ -243,14 +243,20 @@ def predicted(point, alone, constants, cores):
     rate = bits(point["rate"])
     link = {**constants, "rate": rate and rate * PAYLOAD, "cores": min(cores, ranks),
             "latency": constants["turn"] * max(0, ranks / cores - 1)}
-    number = 2 if settings.get("exchange") == "half" else BYTES
+    number = bytes_of_number(settings)
+    count = point["exchange"]["bytesPerStep"] / number
     buckets = departures(
-        shape, max(0, point["exchange"]["bytesPerStep"] - dense), int(settings.get("bucketSize", 1 << 20)),
+        shape, max(0, BYTES * count - dense), int(settings.get("bucketSize", 1 << 20)),
         settings.get("overlap") != "false", number)
-    rest = constants["convert"] * point["exchange"]["bytesPerStep"] / BYTES if number < BYTES else 0
+    rest = constants["convert"] * count if number < BYTES else 0
     at_once = [[]] * shape.layers + [sum(buckets, [])]
     return (step_seconds(compute, buckets, ranks, point["algorithm"], link, rest),
             step_seconds([0] * len(compute), at_once, ranks, point["algorithm"], link, rest))
+
+
+def bytes_of_number(settings):
+    """Of a number of the gradient on its way."""
+    return 2 if settings.get("exchange") == "half" else BYTES
 
 
 def seen(point):
@@ -344,7 +350,7 @@ def expected_bytes(point):
     """Of gradient that a rank brings to a step's exchange, from the shape alone."""
     shape = Shape(point["shape"])
     rows = shape.rows(point["ranks"], even, point["settings"].get("touchedRows") != "false")
-    return BYTES * (shape.output + shape.layers * shape.layer + rows * shape.hidden)
+    return bytes_of_number(point["settings"]) * (shape.output + shape.layers * shape.layer + rows * shape.hidden)
 
 
 # --- Predicting. ---
