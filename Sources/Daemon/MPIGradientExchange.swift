@@ -30,6 +30,24 @@ final class MPIGradientExchange: GradientExchange {
     }
   }
 
+  private let packing = PackingMemory()
+
+  /// Memory of packed copies: taken and given back at each step.
+  private final class PackingMemory {
+    private var spare: [UnsafeMutableRawBufferPointer] = []
+
+    func take(bytes: Int) -> UnsafeMutableRawBufferPointer {
+      let fitting = spare.indices.filter { spare[$0].count >= bytes }
+      if let index = fitting.min(by: { spare[$0].count < spare[$1].count }) { return spare.remove(at: index) }
+      // Some more, since rows are a few more or fewer at each step.
+      return .allocate(byteCount: 1 << (Int.bitWidth - (bytes - 1).leadingZeroBitCount), alignment: 64)
+    }
+
+    func giveBack(_ memory: UnsafeMutableRawBufferPointer) { spare.append(memory) }
+
+    deinit { for memory in spare { memory.deallocate() } }
+  }
+
   private let precision: TrainingConfiguration.ExchangePrecision
   /// Told the seconds that each `finish` takes.
   private let waited: (Double) -> Void
@@ -188,8 +206,10 @@ final class MPIGradientExchange: GradientExchange {
   ) throws {
     let count = ranges.reduce(0) { $0 + $1.count }
     // Open MPI 4.1.1 sums fewer numbers than there are ranks wrongly.
-    let packed = UnsafeMutableBufferPointer<Number>.allocate(capacity: max(count, senders))
-    packed.initialize(repeating: pack(0))
+    let sent = max(count, senders)
+    let memory = packing.take(bytes: sent * MemoryLayout<Number>.stride)
+    let packed = UnsafeMutableBufferPointer(rebasing: memory.bindMemory(to: Number.self)[..<sent])
+    for rest in count..<sent { packed[rest] = pack(0) }
     var place = 0
     for range in ranges {
       for index in range {
@@ -199,7 +219,7 @@ final class MPIGradientExchange: GradientExchange {
     }
     try depart {
       try $0.startSum(packed)
-    } unpack: { [buffer] in
+    } unpack: { [buffer, packing] in
       var place = 0
       for range in ranges {
         for index in range {
@@ -207,7 +227,7 @@ final class MPIGradientExchange: GradientExchange {
           place += 1
         }
       }
-      packed.deallocate()
+      packing.giveBack(memory)
     }
   }
 

@@ -104,10 +104,10 @@ public final class LanguageModel {
         hiddenGradient: training.gradient(columns: configuration.outputSize, slot: layers.count),
         gradients: outputWeights(gradients), fresh: fresh)
     }
-    if !configuration.tiedWeights {
-      let layout = gradients.layout
-      try observer?.gradientIsDone(layout.view("output.weight").offset..<layout.bufferCount)
-    }
+    // Tied weights are the embedding's, whose gradient is not done yet.
+    let layout = gradients.layout
+    let first = layout.view(configuration.tiedWeights ? "output.bias" : "output.weight").offset
+    try tell(observer, done: first..<layout.bufferCount)
     try backward(inputs, state: state, gradients: gradients, training, fresh, observer)
     state.advance()
   }
@@ -182,13 +182,18 @@ public final class LanguageModel {
           weightGradients: gradients.recurrentWeights(configuration.cell, layer: index), fresh: fresh
         ) { try observer?.isUnderWay() }
       }
-      try observer?.gradientIsDone(gradients.layout.range(ofLayer: index, configuration.cell))
+      try tell(observer, done: gradients.layout.range(ofLayer: index, configuration.cell))
     }
     let gradient = training.gradient(columns: configuration.embeddingSize, slot: 0)
     times.measure(.input) {
       embeddingDropout?.backward(gradient)
       addEmbeddingGradient(inputs, gradient, to: gradients.matrix("embedding"))
     }
+  }
+
+  private func tell(_ observer: (any LearningObserver)?, done range: Range<Int>) throws {
+    guard let observer else { return }
+    try times.measure(.exchange) { try observer.gradientIsDone(range) }
   }
 
   private func masked(_ values: MatrixView, _ dropout: Dropout?, _ key: DropoutKey?) -> MatrixView {

@@ -27,7 +27,8 @@ public struct Benchmark {
       public var bytesPerStep: Int
       /// Seconds of an exchange while nothing else is done.
       public var seconds: Double
-      /// Seconds of it that a step does not stand still for.
+      /// Seconds of it that a step does not stand still for, at most: what moves it along while layers go backward, and
+      /// messages that wait behind it, count as these.
       public var hiddenSeconds: Double
     }
 
@@ -50,7 +51,7 @@ public struct Benchmark {
     /// Of matrix products, measured just before and just after.
     public var peakGflops: Double
     public var shareOfPeak: Double
-    /// Most memory that each rank has had resident, bytes.
+    /// Most memory that each rank has had resident while training, bytes.
     public var peakResidentBytes: [Int]
     /// Seconds of a step, mean over steps and ranks, by what they went to.
     public var breakdown: [String: Double]
@@ -58,6 +59,8 @@ public struct Benchmark {
   }
 
   private let group: any RankGroup
+  /// Of a configuration that says nothing of threads.
+  private let threads = OneDNN.threads
   /// Told what is measured now.
   private let report: (String) -> Void
 
@@ -73,11 +76,14 @@ public struct Benchmark {
     configuration.training.maximumSteps = 0
     configuration.training.epochs = 1  // of more steps than will be made
     let training = configuration.training
-    if training.threads > 0 { try group.together { try OneDNN.setThreads(training.threads) } }
+    // As in a run.
+    let threads = training.reproducible ? 1 : training.threads > 0 ? training.threads : threads
+    if threads != OneDNN.threads { try group.together { try OneDNN.setThreads(threads) } }
     report("\(subject.name): matrix products")
     let ratesBefore = try productRates()
     report("\(subject.name): training")
     try checkMemory(configuration, subject.vocabularySize)
+    forgetPeakMemory()
     let perStep = training.batchSize * training.sequenceLength * training.accumulation
     let most = min(1 << 22, (1 << 60) / perStep)
     let trainer = try group.together {
@@ -101,7 +107,8 @@ public struct Benchmark {
       .map { $0 / Double(count * group.count) }
     let step = Self.median(times)
 
-    let alone = Self.median(try (0..<5).map { _ in try trainer.exchangeSeconds() })
+    let alone = try group.sum([Self.median(try (0..<5).map { _ in try trainer.exchangeSeconds() })])[0]
+      / Double(group.count)
     let memory = try residentBytes()
     report("\(subject.name): matrix products")
     let peak = zip(ratesBefore, try productRates()).map { Self.median($0 + $1) }.max() ?? 0
@@ -144,14 +151,17 @@ public struct Benchmark {
     let peak = try group.together { try MatrixPeak() }
     let turns = try (0..<4).map { _ in
       try MatrixPeak.shapes.indices.map { shape in
-        try group.waitForAll()
+        _ = try group.sum([0])  // until all are there, to begin at once
         return try group.together { try peak.rate(shape: shape, seconds: 0.05) }
       }
     }
     return try MatrixPeak.shapes.indices.map { shape in try group.sum(turns.map { $0[shape] }) }
   }
 
-  private static func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+  private static func median(_ values: [Double]) -> Double {
+    let sorted = values.sorted()
+    return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+  }
 
   /// Forward and twice that backward; two operations, a product and a sum, for each weight.
   private static func operationsPerToken(_ model: ModelConfiguration, _ vocabularySize: Int) -> Double {
@@ -159,6 +169,15 @@ public struct Benchmark {
       model.cell.gates * model.hiddenSizes[$0] * (model.inputSize(ofLayer: $0) + model.hiddenSizes[$0])
     }
     return 6 * Double(recurrent.reduce(0, +) + model.outputSize * vocabularySize)
+  }
+
+  /// So that products, and what was measured before, do not count as the training's. proc(5), clear_refs; where the system
+  /// does not let it, they do.
+  private func forgetPeakMemory() {
+    let file = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC)
+    guard file >= 0 else { return }
+    _ = write(file, "5", 1)
+    close(file)
   }
 
   private func residentBytes() throws -> [Int] {

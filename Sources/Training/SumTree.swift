@@ -14,14 +14,17 @@ final class SumTree {
   private let owned: [Range<Int>]
   private let groups: Int
   private let layout: ParameterLayout
+  private let times: StepTimes
   /// Buffers not in use: a rank holds as many at once as the tree is deep.
   private var free: [Gradients] = []
 
-  init(groups: Int, layout: ParameterLayout, group: any RankGroup) {
+  /// What the sums take is added to `times`.
+  init(groups: Int, layout: ParameterLayout, group: any RankGroup, times: StepTimes) {
     precondition(group.count <= groups, "a rank without a lane group has nothing to do")
     self.group = group
     self.groups = groups
     self.layout = layout
+    self.times = times
     owned = (0..<group.count).map { evenStretch($0, of: group.count, in: groups) }
   }
 
@@ -31,11 +34,14 @@ final class SumTree {
   /// `leaf` fills a cleared buffer with the gradient of one of this rank's lane groups; the sum over all groups comes
   /// into `result` on every rank.
   func sum(into result: Gradients, leaf: (_ laneGroup: Int, _ into: Gradients) throws -> Void) throws {
-    if let root = try reduce(0..<groups, leaf).gradients {
-      result.buffer.copy(from: root.buffer)
-      free.append(root)
+    let root = try reduce(0..<groups, leaf).gradients
+    try times.measure(.exchange) {
+      if let root {
+        result.buffer.copy(from: root.buffer)
+        free.append(root)
+      }
+      try group.broadcast(UnsafeMutableRawBufferPointer(result.buffer.values))
     }
-    try group.broadcast(UnsafeMutableRawBufferPointer(result.buffer.values))
   }
 
   /// Sums a subtree. All ranks walk the whole tree in the same order, so sends and receives meet; only `holder` has the
@@ -47,21 +53,23 @@ final class SumTree {
       let holder = owned.firstIndex { $0.contains(range.lowerBound) } ?? 0
       guard holder == group.rank else { return (holder, nil) }
       let gradients = try take()
-      gradients.buffer.clear()
+      times.measure(.update) { gradients.buffer.clear() }
       try leaf(range.lowerBound, gradients)
       return (holder, gradients)
     }
     let middle = range.lowerBound + Self.largestPowerOfTwo(below: range.count)
     let left = try reduce(range.lowerBound..<middle, leaf)
     let right = try reduce(middle..<range.upperBound, leaf)
-    if let sum = left.gradients {
-      let other = try right.gradients ?? take()
-      if right.holder != left.holder { try group.receive(other.buffer.values, from: right.holder) }
-      Self.add(other.buffer, to: sum.buffer)
-      free.append(other)
-    } else if let part = right.gradients {
-      try group.send(part.buffer.values, to: left.holder)
-      free.append(part)
+    try times.measure(.exchange) {
+      if let sum = left.gradients {
+        let other = try right.gradients ?? take()
+        if right.holder != left.holder { try group.receive(other.buffer.values, from: right.holder) }
+        Self.add(other.buffer, to: sum.buffer)
+        free.append(other)
+      } else if let part = right.gradients {
+        try group.send(part.buffer.values, to: left.holder)
+        free.append(part)
+      }
     }
     return left
   }

@@ -15,6 +15,14 @@ func checkExchanges(_ group: MPIRankGroup) throws {
 /// However the ranks exchange, they learn what one rank alone does, as far as rounding lets them: with rows told apart or
 /// not, and sent early or late, which changes no bit.
 func checkLearning(_ group: MPIRankGroup) throws {
+  try checkLearning(group, tiedWeights: false)
+  try checkLearning(group, tiedWeights: true)
+}
+
+private func checkLearning(_ group: MPIRankGroup, tiedWeights: Bool) throws {
+  func learned(_ ranks: any RankGroup, touchedRows: Bool, overlap: Bool) throws -> [Float] {
+    try parametersLearned(ranks, tiedWeights: tiedWeights, touchedRows: touchedRows, overlap: overlap)
+  }
   let alone = try learned(SingleRank(), touchedRows: false, overlap: false)
   for ranks in [group, try MPIRankGroup(ranksOfMachine: 1), try MPIRankGroup(ranksOfMachine: 2)] {
     for touchedRows in [false, true] {
@@ -28,10 +36,12 @@ func checkLearning(_ group: MPIRankGroup) throws {
 }
 
 /// Parameters after some steps. Most rows of the embedding are read by some of the ranks only, or by none.
-private func learned(_ group: any RankGroup, touchedRows: Bool, overlap: Bool) throws -> [Float] {
+private func parametersLearned(
+  _ group: any RankGroup, tiedWeights: Bool, touchedRows: Bool, overlap: Bool
+) throws -> [Float] {
   let vocabularySize = 300
   var configuration = RunConfiguration()
-  configuration.model = ModelConfiguration(embeddingSize: 32, hiddenSizes: [32, 32])
+  configuration.model = ModelConfiguration(embeddingSize: 32, hiddenSizes: [32, 32], tiedWeights: tiedWeights)
   configuration.optimizer = OptimizerConfiguration(kind: .sgd, learningRate: 1)
   configuration.training.batchSize = 12
   configuration.training.sequenceLength = 5
