@@ -82,7 +82,7 @@ public final class RecurrentPlan {
     }
   }
 
-  /// Takes over new weights, and lays out what is used at every step. They must stay in their place; call it after each
+  /// Takes over new weights, and lays out what is not used where it lies. They must stay in their place; call it after each
   /// update.
   public func pack(_ weights: RecurrentWeights) throws {
     switch engine {
