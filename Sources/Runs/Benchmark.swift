@@ -107,8 +107,8 @@ public struct Benchmark {
       .map { $0 / Double(count * group.count) }
     let step = Self.median(times)
 
-    let alone = try group.sum([Self.median(try (0..<5).map { _ in try trainer.exchangeSeconds() })])[0]
-      / Double(group.count)
+    let exchanges = try (0..<5).map { _ in try trainer.exchangeSeconds() }
+    let alone = try group.sum([Self.median(exchanges)])[0] / Double(group.count)
     let memory = try residentBytes()
     report("\(subject.name): matrix products")
     let peak = zip(ratesBefore, try productRates()).map { Self.median($0 + $1) }.max() ?? 0

@@ -67,8 +67,8 @@ public final class Trainer<Source: TokenSource> {
     optimizer = try Optimizer(configuration.optimizer, count: parameterLayout.bufferCount)
 
     let tree =
-      training.reproducible ? SumTree(groups: training.laneGroups, layout: parameterLayout, group: group, times: times)
-      : nil
+      training.reproducible
+      ? SumTree(groups: training.laneGroups, layout: parameterLayout, group: group, times: times) : nil
     self.tree = tree
     let laneRanges = laneBlocks(
       of: training.batchSize, groups: training.reproducible ? training.laneGroups : nil, rank: group.rank,

@@ -34,8 +34,13 @@ struct Lockstepd: ParsableCommand {
     } catch {
       let environment = ProcessInfo.processInfo.environment
       let rank = environment["OMPI_COMM_WORLD_RANK"] ?? environment["PMIX_RANK"] ?? "0"
-      if rank != "0" { exit(withError: exitCode(for: error)) }
-      exit(withError: error)
+      let code = exitCode(for: error)
+      if rank != "0" { exit(withError: code) }
+      if code.isSuccess { exit(withError: error) }
+      // In one piece: mpirun, which has words of its own for it, would put them between pieces.
+      let message = fullMessage(for: error)
+      if !message.isEmpty { Console.error(message + "\n") }
+      exit(withError: code)
     }
   }
 }
