@@ -212,9 +212,12 @@ class PageTest:
             self.page.press("Tab")
         else:
             raise AssertionError(f"expected Tab to reach {selector}")
-        # The answer to the press before may still be on its way.
-        self.page.wait("document.activeElement.ariaDisabled !== 'true'", f"{selector} can be pressed")
+        self.is_answered(selector)
         self.page.press(key)
+
+    def is_answered(self, selector):
+        """Waits for the answer to the last press: what it does is often seen before, for events come by themselves."""
+        self.page.wait(f"document.querySelector({selector!r}).ariaDisabled !== 'true'", f"{selector} is answered")
 
     # MARK: Buttons
 
@@ -229,6 +232,7 @@ class PageTest:
         self.page.wait("document.getElementById('pause').textContent === 'Resume'", "the button resumes")
         self.press_button("#pause", " ")
         self.page.wait("document.getElementById('activity').textContent === 'training'", "training goes on")
+        self.is_answered("#pause")
         passed("pause and resume")
         self.clear_messages()
 
@@ -246,6 +250,7 @@ class PageTest:
         self.page.wait("document.querySelector('dialog[open]')", "stopping asks first")
         self.page.press("Escape")
         self.page.wait("!document.querySelector('dialog[open]')", "Escape closes the question")
+        self.is_answered("#stop")
         expect(self.page.value("document.activeElement.id") == "stop", "the focus returns to the button")
         expect(self.page.value("document.querySelector('.message') === null"), "nothing was stopped")
         passed("stop asks first")
@@ -272,10 +277,13 @@ class PageTest:
         first = self.page.text("#written")
         expect(first.startswith(prompt) and len(first) > len(prompt), f"expected the prompt and more, found: {first}")
         self.fill("length", "10000")
+        # So that it takes longer than to press the button.
+        self.tunnel.bytes_per_second = 10000
         self.press_button("#generate .primary")
         self.page.wait("document.getElementById('written').textContent.length > 60", "tokens come one by one")
         self.press_button("#generate-stop")
         self.page.wait("document.getElementById('written-end').textContent === 'Stopped.'", "writing can be stopped")
+        self.tunnel.bytes_per_second = None
         passed(f"text is written: {end}")
 
     def writing_ends(self):
@@ -305,8 +313,13 @@ class PageTest:
             self.page.value("document.querySelector('#submit [name=configuration]').focus()")
             self.page.type(f"name: {name}\ncorpus: {{sampleLines: 2000}}\n")
             self.press_button("#submit .primary")
+            # Pressed twice, it is sent once.
+            self.page.press("Enter")
             count += 1
             self.page.wait(f"document.querySelectorAll('.job').length === {count}", f"{name} is in the queue")
+            # The answer empties the form.
+            self.is_answered("#submit .primary")
+            expect(self.jobs() == count, f"expected {count} jobs, found {self.jobs()}")
         mine = "[...document.querySelectorAll('.job')].filter((job) => job.textContent.includes('page-test-'))"
         order = f"{mine}.map((job) => job.querySelector('.title').textContent.split('page-')[1]).join()"
         expect(self.page.value(order) == "test-1,test-2", f"expected the order of submission: {self.page.value(order)}")

@@ -1,8 +1,9 @@
-"""A way to a server that can be cut, as a network is; like `ssh -L` it leads there from another port."""
+"""A way to a server that can be cut and be slow, as a network is; like `ssh -L` it leads there from another port."""
 
 import contextlib
 import socket
 import threading
+import time
 
 
 class Tunnel:
@@ -11,6 +12,8 @@ class Tunnel:
     def __init__(self, host, port):
         self.target = (host, port)
         self.is_cut = False
+        # Of each connection and direction; None: as fast as it goes.
+        self.bytes_per_second = None
         self._sockets = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -42,11 +45,12 @@ class Tunnel:
             threading.Thread(target=self._pass_on, args=(near, far), daemon=True).start()
             threading.Thread(target=self._pass_on, args=(far, near), daemon=True).start()
 
-    @staticmethod
-    def _pass_on(source, destination):
+    def _pass_on(self, source, destination):
         with contextlib.suppress(OSError):
-            while data := source.recv(1 << 16):
+            while data := source.recv(1 << 12):
                 destination.sendall(data)
+                if self.bytes_per_second:
+                    time.sleep(len(data) / self.bytes_per_second)
         for each in [source, destination]:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
