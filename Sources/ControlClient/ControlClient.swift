@@ -18,14 +18,15 @@ public final class ControlClient: Sendable {
   private let client: HTTPClient
 
   /// For what a daemon knows.
-  private static let patience = TimeAmount.seconds(30)
+  private let patience: TimeAmount
   /// For what it has to work for; it has limits of its own, and says so when they are met.
   private static let longPatience = TimeAmount.hours(24)
   /// Bytes of an answer: the largest are curves.
   private static let largestAnswer = 64 << 20
 
-  private init(_ address: ControlAddress, silence: TimeAmount?) throws {
+  private init(_ address: ControlAddress, silence: TimeAmount?, patience: TimeAmount) throws {
     self.address = address
+    self.patience = patience
     endpoint = try address.endpoint()
     var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
     configuration.timeout = .init(connect: .seconds(10), read: silence)
@@ -35,11 +36,13 @@ public final class ControlClient: Sendable {
     client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
   }
 
-  /// A client for as long as `body` takes. With `silence`, a daemon that sends nothing for so long is lost.
+  /// A client for as long as `body` takes. A daemon is lost that does not tell within `patience` what it knows, and with
+  /// `silence` one that sends nothing for so long.
   public static func with<Result: Sendable>(
-    _ address: ControlAddress, silence: Duration? = nil, _ body: (ControlClient) async throws -> Result
+    _ address: ControlAddress, silence: Duration? = nil, patience: Duration = .seconds(30),
+    _ body: (ControlClient) async throws -> Result
   ) async throws -> Result {
-    let client = try ControlClient(address, silence: silence.map { TimeAmount($0) })
+    let client = try ControlClient(address, silence: silence.map { TimeAmount($0) }, patience: TimeAmount(patience))
     let result: Result
     do {
       result = try await body(client)
@@ -61,18 +64,18 @@ public final class ControlClient: Sendable {
   }
 
   public func evaluate(_ request: EvaluationRequest) async throws -> Answer<EvaluationResult> {
-    try await post("evaluate", request, Self.longPatience)
+    try await post("evaluate", request, patience: Self.longPatience)
   }
 
   /// The whole text at once; `request.stream` is not looked at.
   public func generate(_ request: GenerationRequest) async throws -> Answer<GenerationResult> {
     var request = request
     request.stream = false
-    return try await post("generate", request, Self.longPatience)
+    return try await post("generate", request, patience: Self.longPatience)
   }
 
   public func checkpoint() async throws -> Answer<CheckpointResult> {
-    try await post("checkpoint", Self.longPatience)
+    try await post("checkpoint", patience: Self.longPatience)
   }
 
   public func pause() async throws -> Answer<Accepted> { try await post("pause") }
@@ -152,17 +155,13 @@ public final class ControlClient: Sendable {
   // MARK: - Asking
 
   private func get<Value: Decodable>(_ path: String) async throws -> Answer<Value> {
-    try await answer("GET", path, nil, Self.patience)
+    try await answer("GET", path, nil, patience)
   }
 
   private func post<Value: Decodable>(
-    _ path: String, _ content: (any Encodable)? = nil, _ patience: TimeAmount = patience
+    _ path: String, _ content: (any Encodable)? = nil, patience: TimeAmount? = nil
   ) async throws -> Answer<Value> {
-    try await answer("POST", path, content, patience)
-  }
-
-  private func post<Value: Decodable>(_ path: String, _ patience: TimeAmount) async throws -> Answer<Value> {
-    try await answer("POST", path, nil, patience)
+    try await answer("POST", path, content, patience ?? self.patience)
   }
 
   private func answer<Value: Decodable>(

@@ -24,7 +24,7 @@ public enum MPIProgram {
           watchdog.end(Farewell(status: status))
           return status
         } catch {
-          if group.allArrive(within: .seconds(2)) {
+          if group.allArrive() {
             if group.isFirst { Console.error("\(name): error: \(error)\n") }
             watchdog.end(Farewell(status: 1, message: "\(error)", mayPass: mayPass(error)))
             return 1

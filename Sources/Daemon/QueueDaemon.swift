@@ -104,7 +104,7 @@ public final class QueueDaemon {
       outcome = try run.start() == .finished ? .finished : .stopped
     } catch {
       // Shared by all ranks, or there is no going on.
-      guard group.allArrive(within: .seconds(2)) else {
+      guard group.allArrive() else {
         head?.desk.runEnded("the daemon ends: \(error)")
         throw error
       }

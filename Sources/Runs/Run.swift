@@ -92,7 +92,7 @@ public final class Run {
       return outcome
     } catch {
       // Where all that train have met with it, the first takes its time to end what is under way, and the others sleep.
-      if part.allArrive(within: .seconds(2)) {
+      if part.allArrive() {
         _ = try part.onFirst {
           loop.saver?.finish()
           try pool?.end(.fail("\(error)"))

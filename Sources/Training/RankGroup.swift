@@ -40,7 +40,7 @@ public protocol RankGroup: AnyObject {
   func waitForAll() throws
   /// After an error: whether the other ranks come to this same call in time. If not, they are elsewhere, and a rank that
   /// did not see them has only one thing left to do, to end them.
-  func allArrive(within time: Duration) -> Bool
+  func allArrive() -> Bool
   /// Tells whoever watches over the ranks what this one does, and whether it waits for people, which may last for ever.
   func does(_ activity: String, step: Int, isResting: Bool)
   /// Of the first rank: a checkpoint that other hosts should have by now.
@@ -140,7 +140,7 @@ public final class SingleRank: RankGroup {
   }
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {}
   public func waitForAll() {}
-  public func allArrive(within time: Duration) -> Bool { true }
+  public func allArrive() -> Bool { true }
   public func makeLink() -> any RankLink { preconditionFailure("no other rank") }
   public func split(evaluators: Int) -> RankSplit {
     precondition(evaluators == 0, "there is one rank")

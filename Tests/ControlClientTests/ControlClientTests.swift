@@ -19,7 +19,9 @@ import Testing
   ) async throws -> Value {
     let daemon = daemon
     return try await daemon.serve(answer) {
-      try await ControlClient.with(daemon.address, silence: .seconds(60)) { try await request($0) }
+      try await ControlClient.with(daemon.address, silence: .seconds(60), patience: .seconds(120)) {
+        try await request($0)
+      }
     }
   }
 

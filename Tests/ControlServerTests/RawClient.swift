@@ -16,7 +16,7 @@ struct RawAnswer {
 
 /// A connection that sends and reads bytes as a test says: nothing of the server's own libraries takes part.
 final class RawClient {
-  enum Failure: Error { case connecting(Int32), timeout, closed, malformed(String) }
+  enum Failure: Error, Equatable { case connecting(Int32), timeout, closed, malformed(String) }
 
   private let descriptor: CInt
   private var unread: [UInt8] = []
@@ -39,7 +39,7 @@ final class RawClient {
   deinit { close(descriptor) }
 
   private static func connect<Address>(_ address: inout Address, family: CInt, seconds: Int) throws -> CInt {
-    let descriptor = socket(family, CInt(SOCK_STREAM.rawValue), 0)
+    let descriptor = socket(family, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     var limit = timeval(tv_sec: seconds, tv_usec: 0)
     for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
       setsockopt(descriptor, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
@@ -150,6 +150,12 @@ final class RawClient {
     } catch {
       return false
     }
+  }
+
+  /// Whether the server ends the connection within ten seconds, before anything more is read.
+  func isHungUp() -> Bool {
+    var asked = pollfd(fd: descriptor, events: 0, revents: 0)
+    return poll(&asked, 1, 10_000) == 1 && asked.revents & CShort(POLLHUP) != 0
   }
 
   private func line() throws -> String {

@@ -54,7 +54,7 @@ class Browser:
             self.process.wait(10)
         shutil.rmtree(self.profile, ignore_errors=True)
 
-    def call(self, method, session=None, seconds=30, **parameters):
+    def call(self, method, session=None, seconds=90, **parameters):
         """The result of a command; RuntimeError if the browser refuses it or says nothing."""
         self._number += 1
         number = self._number
@@ -142,7 +142,7 @@ class Page:
     def text(self, selector):
         return self.value(f"document.querySelector({json.dumps(selector)}).textContent")
 
-    def wait(self, condition, meaning, seconds=20):
+    def wait(self, condition, meaning, seconds=60):
         """Until a JavaScript condition holds; AssertionError if it does not in time."""
         deadline = time.monotonic() + seconds
         # An element would come as an empty dictionary, and seem false.

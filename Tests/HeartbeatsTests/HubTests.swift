@@ -20,9 +20,9 @@ import Testing
     }
   }
 
-  /// Looks until it holds, for at most ten seconds.
+  /// Looks until it holds, for at most thirty seconds.
   private func eventually(_ holds: () -> Bool) async throws -> Bool {
-    for _ in 0..<1000 {
+    for _ in 0..<3000 {
       if holds() { return true }
       try await Task.sleep(for: .milliseconds(10))
     }
@@ -45,13 +45,13 @@ import Testing
   }
 
   @Test func whatStopsIsFound() async throws {
-    let hub = try HeartbeatHub(on: group.next(), timeout: .seconds(2))
+    let hub = try HeartbeatHub(on: group.next(), timeout: .seconds(5))
     defer { hub.close() }
     let isFrozen = Atomic(false)
     let heart = heart(0, hub)
     let frozen = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let other = Heartbeat(to: hub.address, on: frozen.next(), every: .milliseconds(20)) {
-      while isFrozen.load(ordering: .relaxed) {}
+      while isFrozen.load(ordering: .relaxed) { usleep(1000) }
       var pulse = Pulse(rank: 1, ranks: 2, host: "there", process: 1)
       pulse.activity = "training"
       return pulse
@@ -64,9 +64,9 @@ import Testing
     #expect(
       try await eventually {
         found = hub.look()
-        return found != nil
+        return found?.ranks == [1]
       })
-    #expect(found?.ranks == [1] && found?.kind == .silent)
+    #expect(found?.kind == .silent)
     isFrozen.store(false, ordering: .relaxed)
     #expect(try await eventually { hub.look() == nil })
     hub.timeout = .zero

@@ -110,7 +110,7 @@ import Testing
     let begin = ContinuousClock.now
     let results = try CommandRunner.run(
       [["sh", "-c", "cat; echo it >&2; exit 3"], ["sleep", "60"], ["sh", "-c", "sleep 0.1; kill -9 $$"]],
-      input: Array("text".utf8), seconds: 1)
+      input: Array("text".utf8), seconds: 5)
     #expect(
       results == [
         CommandRunner.Result(status: 3, output: "text", error: "it\n"),

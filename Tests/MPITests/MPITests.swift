@@ -6,7 +6,7 @@ import Testing
 @Suite struct MPITests {
   private func fixture(ranks: Int, _ arguments: String...) throws -> Outcome {
     try Programs.mpirun(
-      ["-n", "\(ranks)", "\(Programs.folder)/mpi-fixture"] + arguments, in: "/tmp", seconds: 60)
+      ["-n", "\(ranks)", "\(Programs.folder)/mpi-fixture"] + arguments, in: "/tmp", seconds: 180)
   }
 
   @Test(arguments: [1, 2, 3, 4])

@@ -15,7 +15,7 @@ import Testing
   ) throws {
     let configuration = try folder.writeSmallConfiguration()
     let outcome = try Programs.lockstepd(
-      ranks: ranks, ["run", configuration] + settings.flatMap { ["--set", $0] }, in: folder.path, seconds: 30)
+      ranks: ranks, ["run", configuration] + settings.flatMap { ["--set", $0] }, in: folder.path, seconds: 120)
     #expect(outcome.status == 1, "\(outcome.output) \(outcome.error)", sourceLocation: sourceLocation)
     let said = outcome.error.components(separatedBy: "lockstepd: error").count - 1
     #expect(said == 1, "said \(said) times: \(outcome.error)", sourceLocation: sourceLocation)
@@ -51,9 +51,9 @@ import Testing
     try expectRefused(
       "training.batchSize=2", in: folder, ranks: 3, saying: "training.batchSize is 2 for 3 ranks", "start fewer ranks")
     try folder.write("bad.yaml", "name: x\nmodel:\n  layers: 3\n")
-    let outcome = try Programs.lockstepd(ranks: 2, ["run", "bad.yaml"], in: folder.path, seconds: 30)
+    let outcome = try Programs.lockstepd(ranks: 2, ["run", "bad.yaml"], in: folder.path, seconds: 120)
     #expect(outcome.status == 1 && outcome.error.contains("bad.yaml:3: unknown key 'model.layers'"))
-    let missing = try Programs.lockstepd(ranks: 2, ["run", "nowhere.yaml"], in: folder.path, seconds: 30)
+    let missing = try Programs.lockstepd(ranks: 2, ["run", "nowhere.yaml"], in: folder.path, seconds: 120)
     #expect(missing.status == 1 && missing.error.contains("cannot open nowhere.yaml"))
   }
 
@@ -64,7 +64,7 @@ import Testing
     let limited = try Programs.run(
       "bash",
       ["-c", "ulimit -v 4000000; exec \(Programs.folder)/lockstep train small.yaml --set model.hiddenSizes=[12000]"],
-      in: folder.path, seconds: 30, environment: ["OMP_NUM_THREADS": "1"])
+      in: folder.path, seconds: 120, environment: ["OMP_NUM_THREADS": "1"])
     #expect(limited.status == 1 && limited.error.contains("this run needs about"), "\(limited.error)")
   }
 
@@ -80,7 +80,7 @@ import Testing
     try expectRefused("output.directory=/proc/x", in: folder, saying: "/proc/x")
     let full = try Programs.lockstepd(
       ranks: 2, ["run", folder.writeSmallConfiguration()] + set("output.directory=/dev/full"), in: folder.path,
-      seconds: 30)
+      seconds: 120)
     #expect(full.status == 1 && full.error.contains("/dev/full"))
   }
 
@@ -108,7 +108,7 @@ import Testing
       try damaged.write(to: URL(fileURLWithPath: path))
       let outcome = try Programs.lockstepd(
         ranks: 2, ["run", configuration] + set("corpus.sampleLines=0", "corpus.prepared=tokens"), in: folder.path,
-        seconds: 30)
+        seconds: 120)
       #expect(outcome.status == 1 && outcome.error.contains("train-00000.tokens"), "\(outcome.error)")
     }
   }
@@ -121,7 +121,7 @@ import Testing
     let command = ["\(Programs.folder)/lockstepd", "run", configuration]
     let outcome = try Programs.mpirun(
       ["-n", "1", "--wdir", folder.path] + command + [":", "-n", "1", "--wdir", folder.file("elsewhere")] + command,
-      in: folder.path, seconds: 30)
+      in: folder.path, seconds: 120)
     #expect(outcome.status == 1, "\(outcome.output)")
     #expect(outcome.error.contains("rank 1 on "), "\(outcome.error)")
     #expect(outcome.error.contains("checkpoints/.corpora"), "\(outcome.error)")

@@ -23,7 +23,7 @@ import Testing
 
   @Test func aRunThatIsAskedMuchEndsWithTheSameBits() throws {
     let folder = try TemporaryFolder()
-    let command = try prepare(folder) + set("training.epochs=4")
+    let command = try prepare(folder) + set("training.epochs=10")
     let alone = try Programs.lockstepd(ranks: 2, command + set("name=alone"), in: folder.path)
     try #require(alone.status == 0, "\(alone.error)")
 
@@ -53,7 +53,7 @@ import Testing
     let status = try curl.get("/v1/status").value(Status.self)
     #expect(status.mode == .run && status.ranks.map(\.rank) == [0, 1])
     let begun = try #require(status.run)
-    #expect(begun.name == "asked" && begun.epochs == 4 && begun.totalSteps > begun.step)
+    #expect(begun.name == "asked" && begun.epochs == 10 && begun.totalSteps > begun.step)
 
     let evaluation = try curl.post("/v1/evaluate", EvaluationRequest(part: .test)).value(EvaluationResult.self)
     #expect(evaluation.part == .test && evaluation.step >= begun.step)

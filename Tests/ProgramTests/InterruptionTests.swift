@@ -26,8 +26,9 @@ import Testing
   func oneProcessStopsToo(signal: Int32) throws {
     let folder = try TemporaryFolder()
     let outcome = try Programs.run(
-      "\(Programs.folder)/lockstep", ["train", try folder.writeSmallConfiguration()] + settings, in: folder.path,
-      environment: ["OMP_NUM_THREADS": "1"], signal: signal, whenOutputHas: "  step ")
+      "\(Programs.folder)/lockstep",
+      ["train", try folder.writeSmallConfiguration()] + settings + set("training.epochs=100000"),
+      in: folder.path, environment: ["OMP_NUM_THREADS": "1"], signal: signal, whenOutputHas: "  step ")
     #expect(outcome.status == 75, "\(outcome.error)")
     #expect(outcome.output.contains("stopped (signal"))
   }

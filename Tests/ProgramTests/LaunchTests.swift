@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import TestSupport
 import Testing
@@ -5,7 +6,7 @@ import Testing
 /// `lockstep launch` with a real mpirun on this machine.
 @Suite struct LaunchTests {
   private let settings = set(
-    "training.epochs=12", "model.hiddenSizes=[96, 96]", "output.reportSeconds=0", "generation.temperatures=[]",
+    "training.epochs=24", "model.hiddenSizes=[96, 96]", "output.reportSeconds=0", "generation.temperatures=[]",
     "coordinator.checkpoint=[50 steps]", "output.keep=3")
 
   /// In a folder, two ranks of one thread; ended by force after `seconds`.
@@ -35,7 +36,7 @@ import Testing
   @Test(arguments: [SIGINT, SIGTERM, SIGUSR1])
   func signalsSaveAndStop(signal: Int32) throws {
     let folder = try TemporaryFolder()
-    let command = [try folder.writeSmallConfiguration()] + settings
+    let command = [try folder.writeSmallConfiguration()] + settings + set("training.epochs=100000")
     let outcome = try launch(command, in: folder, signal: signal, whenOutputHas: "  step ")
     #expect(outcome.status == 75, "\(outcome.error)")
     #expect(outcome.output.contains("stopped ("), "\(outcome.output)")
@@ -62,7 +63,7 @@ import Testing
     #expect(whole.status == 0, "\(whole.error)")
     let value = UUID().uuidString
     let killer = Killer(
-      victim, mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { folder.has("checkpoints/killed/step-00000100.h5") })
+      victim, mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { folder.hasSaved(step: 100, in: "checkpoints/killed") })
     let killed = try launch(command + set("name=killed"), in: folder, environment: ["LOCKSTEP_TEST_LAUNCH": value])
     #expect(killer.wait() == 1)
     #expect(killed.status == 0, "\(killed.error)")
@@ -78,7 +79,7 @@ import Testing
     let command = [try folder.writeSmallConfiguration(), "--max-restarts", "0"] + settings
     let value = UUID().uuidString
     let killer = Killer(
-      "lockstepd", mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { folder.has("checkpoints/small/step-00000050.h5") })
+      "lockstepd", mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { folder.hasSaved(step: 50, in: "checkpoints/small") })
     let killed = try launch(command, in: folder, environment: ["LOCKSTEP_TEST_LAUNCH": value])
     #expect(killer.wait() == 1)
     #expect(killed.status == 137, "\(killed.error)")
@@ -101,7 +102,7 @@ import Testing
       submitted.signal()
     }
     let killer = Killer(
-      "lockstepd", mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { folder.has("queue/small/step-00000100.h5") })
+      "lockstepd", mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { folder.hasSaved(step: 100, in: "queue/small") })
     let outcome = try launch(
       ["--serve", "--directory", "queue"], in: folder, environment: ["LOCKSTEP_TEST_LAUNCH": value], signal: SIGTERM,
       whenOutputHas: "finished (epochs)")
@@ -168,6 +169,12 @@ import Testing
 
 extension TemporaryFolder {
   fileprivate func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: file(name)) }
+
+  /// That step or a later one.
+  fileprivate func hasSaved(step: Int, in directory: String) -> Bool {
+    let steps = try? CheckpointStore(file(directory)).steps()
+    return steps?.last.map { $0 >= step } ?? false
+  }
 }
 
 /// Kills a process of a name that has a mark in its environment, once something is so.
@@ -178,7 +185,7 @@ private final class Killer: @unchecked Sendable {
   init(_ name: String, mark: String, after isTime: @escaping @Sendable () -> Bool) {
     Thread.detachNewThread { [self] in
       defer { ended.signal() }
-      for _ in 0..<6000 where killed == 0 {
+      for _ in 0..<18_000 where killed == 0 {
         usleep(10_000)
         guard isTime(), let victim = Self.find(name, mark) else { continue }
         killed += kill(victim, SIGKILL) == 0 ? 1 : 0

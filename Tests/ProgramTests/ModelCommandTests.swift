@@ -36,7 +36,7 @@ import Testing
   private func refuse(_ arguments: String..., saying parts: String..., at place: SourceLocation = #_sourceLocation)
     throws
   {
-    let outcome = try Programs.run("\(Programs.folder)/lockstep", arguments, in: folder.path, seconds: 20)
+    let outcome = try Programs.run("\(Programs.folder)/lockstep", arguments, in: folder.path, seconds: 60)
     #expect(outcome.status == 1 || outcome.status == 64, "\(outcome.status)", sourceLocation: place)
     for part in parts { #expect(outcome.error.contains(part), "\(outcome.error)", sourceLocation: place) }
   }
@@ -112,7 +112,7 @@ import Testing
     let outcome = try Programs.run(
       "bash",
       ["-c", "\(Programs.folder)/lockstep generate model.h5 --length 100000000 | head -c 100 | wc -c"],
-      in: folder.path, seconds: 20)
+      in: folder.path, seconds: 60)
     #expect(outcome.status == 0 && outcome.output.contains("100") && outcome.error == "", "\(outcome)")
   }
 
@@ -263,7 +263,7 @@ import Testing
     #expect(scores.count == 2 && scores[0] == scores[1] && scores[0] != "-inf")
     let full = try Programs.run(
       "bash", ["-c", "\(Programs.folder)/lockstep generate model.h5 --length 100000000 > /dev/full"], in: folder.path,
-      seconds: 20)
+      seconds: 60)
     #expect(full.status == 1 && full.error.contains("No space left"), "\(full)")
   }
 

@@ -38,14 +38,14 @@ import Testing
     let restart = "touch wanted; until [ -e again ]; do sleep 0.1; done; cat again"
     let link = try view(directory, in: folder)
     let outcome = OutcomeBox()
-    let arguments = [test, link, "--restart", restart, "--seconds", "100"]
+    let arguments = [test, link, "--restart", restart, "--seconds", "500"]
     // Not of the few threads that tests share.
     Thread.detachNewThread { [folder = folder.path] in
-      let result = Result { try Programs.run("python3", arguments, in: folder, seconds: 110) }
+      let result = Result { try Programs.run("python3", arguments, in: folder, seconds: 520) }
       outcome.value.withLock { $0 = result }
     }
     func ended() -> Result<Outcome, any Error>? { outcome.value.withLock { $0 } }
-    try daemon.wait("the browser to have seen the page, up to the daemon's restart", seconds: 120) {
+    try daemon.wait("the browser to have seen the page, up to the daemon's restart", seconds: 540) {
       FileSystem.exists(folder.file("wanted")) || ended() != nil ? true : nil
     }
     if ended() == nil {
@@ -55,7 +55,7 @@ import Testing
       // Not to be read before it is whole.
       try FileSystem.rename(folder.file("link"), to: folder.file("again"))
     }
-    let end = try daemon.wait("the browser's end", seconds: 120, until: ended).get()
+    let end = try daemon.wait("the browser's end", seconds: 540, until: ended).get()
     #expect(end.status == 0, "\(end.output)\(end.error)\n\(daemon.log)")
     #expect(end.output.contains("comes back after a restart"), "\(end.output)")
   }

@@ -44,7 +44,7 @@ import Testing
     let folder = try TemporaryFolder()
     let outcome = try Programs.lockstepd(
       ranks: 2, ["run", "\(Programs.repository)/configs/default.yaml", "--log-format", "json"], in: folder.path,
-      seconds: 600)
+      seconds: 1500)
     #expect(outcome.status == 0, "\(outcome.error)")
     let finish = try #require(outcome.events("finished").first)
     let reached = try #require(finish["validationPerplexity"] as? Double)

@@ -6,7 +6,7 @@ import Testing
 /// Reproducible mode: the same bits, however many ranks there are.
 @Suite struct ReproducibleTests {
   private let settings = set(
-    "training.reproducible=true", "training.laneGroups=4", "model.dropout=0.3", "training.epochs=2",
+    "training.reproducible=true", "training.laneGroups=4", "model.dropout=0.3", "training.epochs=6",
     "generation.temperatures=[]")
 
   private func run(_ folder: TemporaryFolder, ranks: Int, _ more: [String]) throws {
@@ -26,13 +26,13 @@ import Testing
     let job = try Job(
       ranks: 4, ["run", try folder.writeSmallConfiguration()] + settings + checkpoints, in: folder)
     let store = CheckpointStore(folder.file("checkpoints/moved"))
-    let deadline = ContinuousClock.now + .seconds(60)
+    let deadline = ContinuousClock.now + .seconds(180)
     while try (store.steps().last ?? 0) < 30, ContinuousClock.now < deadline { usleep(10_000) }
     #expect(try job.kill(.allRanks, named: "moved"))
     try job.waitUntilEnded(named: "moved")
     let reached = try #require(try store.steps().last)
-    #expect((30..<200).contains(reached), "killed after step \(reached)")
-    try run(folder, ranks: 1, checkpoints + set("training.maximumSteps=260"))
+    #expect(reached >= 30)
+    try run(folder, ranks: 1, checkpoints + set("training.maximumSteps=\(reached + 60)"))
     try run(folder, ranks: 3, checkpoints)
     #expect(try folder.numbers(of: "moved") == one)
   }

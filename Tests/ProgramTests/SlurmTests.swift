@@ -7,7 +7,7 @@ import Testing
 struct SlurmTests {
   @Test func jobsFinishAreQueuedAgainAndCancelled() throws {
     let outcome = try Programs.run(
-      "\(Programs.repository)/Tests/ProgramTests/slurm.sh", [Programs.folder], in: "/", seconds: 1200)
+      "\(Programs.repository)/Tests/ProgramTests/slurm.sh", [Programs.folder], in: "/", seconds: 3000)
     #expect(outcome.status == 0, "\(outcome.output)\(outcome.error)")
     #expect(outcome.lines.map { $0.prefix { $0 != ":" } } == ["finished", "preempted", "out of time", "cancelled"])
   }

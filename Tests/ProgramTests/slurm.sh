@@ -71,7 +71,7 @@ END
   for host in head node1 node2; do cluster run "$host" bash start-munge; done
   slurm bash -c 'mkdir /tmp/slurmctld && slurmctld'
   for host in node1 node2; do slurm_on "$host" slurmd; done
-  within 20 "both nodes idle" are_idle
+  within 60 "both nodes idle" are_idle
 }
 
 are_idle() { [[ $(slurm sinfo --noheader --partition low --format %D%t) == 2idle ]]; }
@@ -123,32 +123,32 @@ prepare_corpus
 
 options=(--time 10)
 submit finishes --set training.maximumSteps=20
-within 60 "job $job completed" is_in_state COMPLETED
+within 180 "job $job completed" is_in_state COMPLETED
 log_has 'ranks    2' || fail "job $job: expected two ranks in its log"
 echo "finished: job $job, status 0"
 
 submit preempted --set training.epochs=2
-within 60 "job $job trains" has_made_steps
+within 180 "job $job trains" has_made_steps
 slurm sbatch --partition high --ntasks 2 --time 1 --wrap 'srun sleep 2' >/dev/null
-within 30 "job $job queued again" was_restarted
+within 90 "job $job queued again" was_restarted
 log_has '^stopped (signal' || fail "job $job: expected a checkpoint and a stop within the grace time"
-within 120 "job $job completed" is_in_state COMPLETED
+within 600 "job $job completed" is_in_state COMPLETED
 log_has '^resuming from' || fail "job $job: expected it to go on from its checkpoint"
 echo "preempted: job $job saved, was queued again, went on and finished"
 
 options=(--time 2 --signal B:USR1@75)
-submit limited --set training.epochs=6
-within 90 "job $job queued again, its time being nearly over," was_restarted
-within 600 "job $job completed" is_in_state COMPLETED
+submit limited --set training.epochs=9
+within 180 "job $job queued again, its time being nearly over," was_restarted
+within 1500 "job $job completed" is_in_state COMPLETED
 log_has '^resuming from' || fail "job $job: expected it to go on from its checkpoint"
 echo "out of time: job $job was queued again $(restarts) times, and finished"
 
 options=(--time 10)
 submit cancelled
-within 60 "job $job trains" has_made_steps
+within 180 "job $job trains" has_made_steps
 slurm scancel "$job"
-within 40 "job $job cancelled" is_in_state CANCELLED
-within 40 "job $job gone" has_left
+within 90 "job $job cancelled" is_in_state CANCELLED
+within 90 "job $job gone" has_left
 log_has '^stopped (signal' || fail "job $job: expected a checkpoint"
 (($(restarts) == 0)) || fail "job $job: expected it not to be queued again"
 echo "cancelled: job $job saved, and was not queued again"

@@ -193,7 +193,7 @@ import Training
     nonisolated(unsafe) let receiver = receiver
     let isDone = Atomic(false)
     let thread = Thread {
-      usleep(200_000)
+      usleep(2_000_000)
       while !isDone.load(ordering: .relaxed) {
         do { try receiver.move() } catch { Issue.record(error) }
         usleep(100)

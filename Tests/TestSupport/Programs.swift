@@ -53,12 +53,13 @@ public enum Programs {
     func read(_ name: String) throws -> String {
       String(decoding: try Data(contentsOf: URL(fileURLWithPath: folder.file(name))), as: UTF8.self)
     }
+    let deadline = DispatchTime.now() + seconds
     if let signal {
-      while process.isRunning, try !read("output").contains(text) { usleep(20_000) }
+      while process.isRunning, .now() < deadline, try !read("output").contains(text) { usleep(20_000) }
       if process.isRunning { kill(process.processIdentifier, signal) }
     }
     var inTime = true
-    if ended.wait(timeout: .now() + seconds) == .timedOut {
+    if ended.wait(timeout: deadline) == .timedOut {
       inTime = false
       process.terminate()
       if ended.wait(timeout: .now() + 5) == .timedOut { kill(process.processIdentifier, SIGKILL) }

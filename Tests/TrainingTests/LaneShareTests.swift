@@ -29,7 +29,7 @@ import Testing
     }
     var host: String { "here" }
     var waitedSeconds: Double { 0 }
-    func allArrive(within time: Duration) -> Bool { true }
+    func allArrive() -> Bool { true }
     func split(evaluators: Int) -> RankSplit { RankSplit(role: .training(self, nil)) }
     func makeExchange(
       count: Int, precision: TrainingConfiguration.ExchangePrecision
