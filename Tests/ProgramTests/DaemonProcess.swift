@@ -86,20 +86,20 @@ final class DaemonProcess {
     }
   }
 
-  /// Expects that every rank uses less than 5 % of a core over three seconds. The end of what was done before may reach
+  /// Expects that every rank uses less than 2 % of a core over three seconds. The end of what was done before may reach
   /// into the first time that is looked.
   func expectIdle(_ when: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
     let ranks = try ranks()
     try #require(ranks.count == 2)
     var load = 1.0
-    for _ in 0..<3 where load >= 0.05 {
+    for _ in 0..<3 where load >= 0.02 {
       let before = try ranks.map(Self.processorSeconds)
       let begin = ContinuousClock.now
       usleep(3_000_000)
       let seconds = (ContinuousClock.now - begin) / .seconds(1)
       load = try zip(ranks, before).map { (try Self.processorSeconds($0) - $1) / seconds }.max() ?? 1
     }
-    #expect(load < 0.05, "of a core, \(when)", sourceLocation: sourceLocation)
+    #expect(load < 0.02, "of a core, \(when)", sourceLocation: sourceLocation)
   }
 
   /// utime and stime of proc_pid_stat(5).
