@@ -57,7 +57,7 @@ struct HostFaultTests {
     for round in 0..<rounds {
       for fault in Fault.allCases {
         let name = "\(fault)-\(round)"
-        let instant = Int.random(in: 40...Self.steps * 2 / 3, using: &random)
+        let instant = Int.random(in: 40...Self.steps / 2, using: &random)
         let run = try launch(cluster, name, configuration) { try strike(cluster, fault, run: name, atStep: instant) }
         try repair(cluster, fault)
         let error = run.outcome.error

@@ -22,11 +22,14 @@ struct Job {
     try process.run()
   }
 
-  /// Until there are ranks; throws if the job ends without any, or half a minute passes.
-  func waitUntilStarted(named name: String) throws {
-    let deadline = ContinuousClock.now + .seconds(30)
-    while try Self.ranks(named: name).isEmpty {
-      try #require(process.isRunning && ContinuousClock.now < deadline, "no rank of \(name) was ever seen")
+  /// Until there are ranks.
+  func waitUntilStarted(named name: String) throws { try wait("a rank") { try !Self.ranks(named: name).isEmpty } }
+
+  /// Throws if the job ends, or three minutes pass, before something is so.
+  func wait(_ what: String, until isSo: () throws -> Bool) throws {
+    let deadline = ContinuousClock.now + .seconds(180)
+    while try !isSo() {
+      try #require(process.isRunning && ContinuousClock.now < deadline, "waited in vain for \(what)")
       usleep(5_000)
     }
   }

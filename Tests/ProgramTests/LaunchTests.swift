@@ -36,7 +36,7 @@ import Testing
   @Test(arguments: [SIGINT, SIGTERM, SIGUSR1])
   func signalsSaveAndStop(signal: Int32) throws {
     let folder = try TemporaryFolder()
-    let command = [try folder.writeSmallConfiguration()] + settings + set("training.epochs=100000")
+    let command = [try folder.writeSmallConfiguration()] + settings + endless
     let outcome = try launch(command, in: folder, signal: signal, whenOutputHas: "  step ")
     #expect(outcome.status == 75, "\(outcome.error)")
     #expect(outcome.output.contains("stopped ("), "\(outcome.output)")
@@ -76,7 +76,7 @@ import Testing
 
   @Test func restartsHaveALimit() throws {
     let folder = try TemporaryFolder()
-    let command = [try folder.writeSmallConfiguration(), "--max-restarts", "0"] + settings
+    let command = [try folder.writeSmallConfiguration(), "--max-restarts", "0"] + settings + endless
     let value = UUID().uuidString
     let killer = Killer(
       "lockstepd", mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { folder.hasSaved(step: 50, in: "checkpoints/small") })

@@ -9,7 +9,7 @@ import Testing
     let folder = try TemporaryFolder()
     let command =
       try ["run", folder.writeSmallConfiguration()]
-      + set("training.epochs=100000", "model.hiddenSizes=[96, 96]", "coordinator.evaluate=[100 steps]")
+      + endless + set("model.hiddenSizes=[96, 96]", "coordinator.evaluate=[100 steps]")
       + ["--listen", "127.0.0.1:0"]
     let daemon = DaemonProcess(command, serving: "checkpoints/small", in: folder)
     defer { daemon.endByForce() }

@@ -1,13 +1,13 @@
-import Checkpoints
 import Foundation
 import TestSupport
 import Testing
 
 /// Reproducible mode: the same bits, however many ranks there are.
 @Suite struct ReproducibleTests {
-  private let settings = set(
-    "training.reproducible=true", "training.laneGroups=4", "model.dropout=0.3", "training.epochs=6",
-    "generation.temperatures=[]")
+  private let settings =
+    set(
+      "training.reproducible=true", "training.laneGroups=4", "model.dropout=0.3", "generation.temperatures=[]")
+    + endless
 
   private func run(_ folder: TemporaryFolder, ranks: Int, _ more: [String]) throws {
     let outcome = try Programs.lockstepd(
@@ -17,23 +17,20 @@ import Testing
 
   @Test func theBitsDoNotDependOnTheRanks() throws {
     let folder = try TemporaryFolder()
-    for ranks in 1...4 { try run(folder, ranks: ranks, set("name=r\(ranks)")) }
-    let one = try folder.numbers(of: "r1")
-    for ranks in 2...4 { #expect(try folder.numbers(of: "r\(ranks)") == one, "\(ranks) ranks") }
-
     // Begun on 4, killed, gone on with on 1, stopped, ended on 3.
-    let checkpoints = set("name=moved", "coordinator.checkpoint=[10 steps]", "output.reportSeconds=0")
-    let job = try Job(
-      ranks: 4, ["run", try folder.writeSmallConfiguration()] + settings + checkpoints, in: folder)
-    let store = CheckpointStore(folder.file("checkpoints/moved"))
-    let deadline = ContinuousClock.now + .seconds(180)
-    while try (store.steps().last ?? 0) < 30, ContinuousClock.now < deadline { usleep(10_000) }
+    let moved = set("name=moved", "coordinator.checkpoint=[10 steps]", "output.reportSeconds=0")
+    let job = try Job(ranks: 4, ["run", try folder.writeSmallConfiguration()] + settings + moved, in: folder)
+    try job.wait("step 30") { try folder.savedStep(of: "moved") >= 30 }
     #expect(try job.kill(.allRanks, named: "moved"))
     try job.waitUntilEnded(named: "moved")
-    let reached = try #require(try store.steps().last)
-    #expect(reached >= 30)
-    try run(folder, ranks: 1, checkpoints + set("training.maximumSteps=\(reached + 60)"))
-    try run(folder, ranks: 3, checkpoints)
+    let reached = try folder.savedStep(of: "moved")
+    func end(_ steps: Int) -> [String] { set("training.maximumSteps=\(reached + steps)") }
+    try run(folder, ranks: 1, moved + end(60))
+    try run(folder, ranks: 3, moved + end(600))
+
+    for ranks in 1...4 { try run(folder, ranks: ranks, set("name=r\(ranks)") + end(600)) }
+    let one = try folder.numbers(of: "r1")
+    for ranks in 2...4 { #expect(try folder.numbers(of: "r\(ranks)") == one, "\(ranks) ranks") }
     #expect(try folder.numbers(of: "moved") == one)
   }
 

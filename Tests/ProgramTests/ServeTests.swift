@@ -6,7 +6,7 @@ import Testing
 /// The daemon that works through a queue, as a person has it: killed, started again, given runs that fail.
 @Suite struct ServeTests {
   /// For runs that are met before their end.
-  private static let longer = ["training.epochs=24", "model.hiddenSizes=[48, 48]", "generation.temperatures=[]"]
+  private static let longer = ["training.epochs=40", "model.hiddenSizes=[48, 48]", "generation.temperatures=[]"]
   private static let endless = ["training.epochs=100000", "generation.temperatures=[]"]
 
   @Test func killedDaemonGoesOnToTheSameBits() throws {

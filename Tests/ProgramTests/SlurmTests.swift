@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// The batch script of launch/examples under a real Slurm, of two simulated hosts: see slurm.sh, which needs root and
-/// Debian's packages of Slurm, and takes some minutes.
+/// Debian's packages of Slurm, and takes two minutes.
 @Suite(.enabled(if: SimulatedCluster.isPermitted, SimulatedCluster.isForbidden))
 struct SlurmTests {
   @Test func jobsFinishAreQueuedAgainAndCancelled() throws {

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import TestSupport
 import Testing
@@ -12,11 +13,20 @@ let smallConfiguration = """
   generation: {length: 10, temperatures: [0.5]}
   """
 
+/// For runs that have to be met under way: they end when they are told to, by a signal or by
+/// `training.maximumSteps` when they are gone on with, so that it does not matter how late a test comes.
+let endless = set("training.epochs=100000")
+
 extension TemporaryFolder {
   /// Writes the small run's configuration and returns its name.
   func writeSmallConfiguration() throws -> String {
     try write("small.yaml", smallConfiguration)
     return "small.yaml"
+  }
+
+  /// Of a run in `checkpoints`, the step of its newest checkpoint; 0 if it has none.
+  func savedStep(of run: String) throws -> Int {
+    try CheckpointStore(file("checkpoints/\(run)")).steps().last ?? 0
   }
 }
 
