@@ -30,7 +30,7 @@ struct Job {
     let deadline = ContinuousClock.now + .seconds(180)
     while try !isSo() {
       try #require(process.isRunning && ContinuousClock.now < deadline, "waited in vain for \(what)")
-      usleep(5_000)
+      usleep(1_000)
     }
   }
 
