@@ -4,12 +4,12 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A run killed with SIGKILL at random instants, some of them during a save, and gone on with each time ends with the bits
-/// of one never killed, and no checkpoint that can be seen is ever damaged.
+/// A run killed with SIGKILL at random instants, some of them during a save, and gone on with each time ends with the
+/// bits of one never killed, and no checkpoint that can be seen is ever damaged.
 ///
 /// More kills, and other instants: `LOCKSTEP_KILLS=100 LOCKSTEP_SEED=7 launch/test --filter KillTests`. With
-/// LOCKSTEP_KILL_TEXT naming the text of configs/tiny-shakespeare.yaml, that configuration is trained in place of a small
-/// one.
+/// LOCKSTEP_KILL_TEXT naming the text of configs/tiny-shakespeare.yaml, that configuration is trained in place of a
+/// small one.
 @Suite struct KillTests {
   private let kills = Self.setting("LOCKSTEP_KILLS") ?? 6
   private let seed = Self.setting("LOCKSTEP_SEED") ?? 1
