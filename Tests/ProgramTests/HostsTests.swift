@@ -110,7 +110,7 @@ struct HostsTests {
   /// A run stopped by a signal ends with status 75, and its last checkpoint is on both hosts.
   private func aStopWaitsForTheCopy(_ cluster: SimulatedCluster, _ hosts: [String]) throws {
     let outcome = try run(
-      cluster, on: hosts, set("name=stopped", "training.epochs=1000", "coordinator.evaluators=1"), signal: SIGUSR1,
+      cluster, on: hosts, endless + set("name=stopped", "coordinator.evaluators=1"), signal: SIGUSR1,
       whenOutputHas: "\"event\":\"copied\"")
     #expect(outcome.status == 75, "\(outcome.error)")
     let step = try #require(outcome.events("interrupted").first?["step"] as? Int)

@@ -5,8 +5,7 @@ import Testing
 /// Runs that are asked to stop save, say so with their status, and end with the same bits when gone on with.
 @Suite struct InterruptionTests {
   private let settings =
-    set(
-      "model.hiddenSizes=[96, 96]", "output.reportSeconds=0", "generation.temperatures=[]") + endless
+    set("model.hiddenSizes=[96, 96]", "output.reportSeconds=0", "generation.temperatures=[]") + endless
 
   @Test func usr1StopsAllRanks() throws {
     let folder = try TemporaryFolder()

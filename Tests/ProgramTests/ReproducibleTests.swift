@@ -5,8 +5,7 @@ import Testing
 /// Reproducible mode: the same bits, however many ranks there are.
 @Suite struct ReproducibleTests {
   private let settings =
-    set(
-      "training.reproducible=true", "training.laneGroups=4", "model.dropout=0.3", "generation.temperatures=[]")
+    set("training.reproducible=true", "training.laneGroups=4", "model.dropout=0.3", "generation.temperatures=[]")
     + endless
 
   private func run(_ folder: TemporaryFolder, ranks: Int, _ more: [String]) throws {

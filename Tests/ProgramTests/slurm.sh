@@ -39,8 +39,9 @@ SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 CredType=cred/munge
-# A job that is queued again waits until its old credential is void: two minutes, without this.
-AuthInfo=cred_expire=5
+# A job that is queued again waits until its old credential is void: two minutes, without this. Meanwhile its
+# configuration is changed here.
+AuthInfo=cred_expire=15
 StateSaveLocation=/tmp/slurmctld
 SlurmdSpoolDir=/tmp/slurmd
 SlurmctldPidFile=/run/slurmctld.pid
