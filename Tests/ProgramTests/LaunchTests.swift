@@ -1,4 +1,3 @@
-import Checkpoints
 import Foundation
 import TestSupport
 import Testing
@@ -63,7 +62,7 @@ import Testing
     #expect(whole.status == 0, "\(whole.error)")
     let value = UUID().uuidString
     let killer = Killer(
-      victim, mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { folder.hasSaved(step: 100, in: "checkpoints/killed") })
+      victim, mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { try folder.savedStep(of: "killed") >= 100 })
     let killed = try launch(command + set("name=killed"), in: folder, environment: ["LOCKSTEP_TEST_LAUNCH": value])
     #expect(killer.wait() == 1)
     #expect(killed.status == 0, "\(killed.error)")
@@ -79,7 +78,7 @@ import Testing
     let command = [try folder.writeSmallConfiguration(), "--max-restarts", "0"] + settings + endless
     let value = UUID().uuidString
     let killer = Killer(
-      "lockstepd", mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { folder.hasSaved(step: 50, in: "checkpoints/small") })
+      "lockstepd", mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { try folder.savedStep(of: "small") >= 50 })
     let killed = try launch(command, in: folder, environment: ["LOCKSTEP_TEST_LAUNCH": value])
     #expect(killer.wait() == 1)
     #expect(killed.status == 137, "\(killed.error)")
@@ -102,7 +101,7 @@ import Testing
       submitted.signal()
     }
     let killer = Killer(
-      "lockstepd", mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { folder.hasSaved(step: 100, in: "queue/small") })
+      "lockstepd", mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { try folder.savedStep(of: "small", in: "queue") >= 100 })
     let outcome = try launch(
       ["--serve", "--directory", "queue"], in: folder, environment: ["LOCKSTEP_TEST_LAUNCH": value], signal: SIGTERM,
       whenOutputHas: "finished (epochs)")
@@ -169,12 +168,6 @@ import Testing
 
 extension TemporaryFolder {
   fileprivate func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: file(name)) }
-
-  /// That step or a later one.
-  fileprivate func hasSaved(step: Int, in directory: String) -> Bool {
-    let steps = try? CheckpointStore(file(directory)).steps()
-    return steps?.last.map { $0 >= step } ?? false
-  }
 }
 
 /// Kills a process of a name that has a mark in its environment, once something is so.
@@ -182,12 +175,12 @@ private final class Killer: @unchecked Sendable {
   private let ended = DispatchSemaphore(value: 0)
   private var killed = 0
 
-  init(_ name: String, mark: String, after isTime: @escaping @Sendable () -> Bool) {
+  init(_ name: String, mark: String, after isTime: @escaping @Sendable () throws -> Bool) {
     Thread.detachNewThread { [self] in
       defer { ended.signal() }
       for _ in 0..<18_000 where killed == 0 {
         usleep(10_000)
-        guard isTime(), let victim = Self.find(name, mark) else { continue }
+        guard (try? isTime()) == true, let victim = Self.find(name, mark) else { continue }
         killed += kill(victim, SIGKILL) == 0 ? 1 : 0
       }
     }

@@ -24,9 +24,9 @@ extension TemporaryFolder {
     return "small.yaml"
   }
 
-  /// Of a run in `checkpoints`, the step of its newest checkpoint; 0 if it has none.
-  func savedStep(of run: String) throws -> Int {
-    try CheckpointStore(file("checkpoints/\(run)")).steps().last ?? 0
+  /// Of a run, the step of its newest checkpoint; 0 if it has none.
+  func savedStep(of run: String, in runs: String = "checkpoints") throws -> Int {
+    try CheckpointStore(file("\(runs)/\(run)")).steps().last ?? 0
   }
 }
 
