@@ -101,7 +101,8 @@ import Testing
       submitted.signal()
     }
     let killer = Killer(
-      "lockstepd", mark: "LOCKSTEP_TEST_LAUNCH=\(value)", after: { try folder.savedStep(of: "small", in: "queue") >= 100 })
+      "lockstepd", mark: "LOCKSTEP_TEST_LAUNCH=\(value)",
+      after: { try folder.savedStep(of: "small", in: "queue") >= 100 })
     let outcome = try launch(
       ["--serve", "--directory", "queue"], in: folder, environment: ["LOCKSTEP_TEST_LAUNCH": value], signal: SIGTERM,
       whenOutputHas: "finished (epochs)")
