@@ -62,6 +62,8 @@ extension ControlDesk: RunControl {
     }
   }
 
+  public var stopReason: String? { withState { $0.wishes.stopReason } }
+
   public func wishes() -> RunWishes {
     withState { state in
       defer {
@@ -163,7 +165,8 @@ extension ControlDesk: Reporter {
       log(.info, "test loss \(loss) nats, perplexity \(perplexity)")
     case .finished(let summary):
       log(.info, "finished (\(summary.reason)) after \(summary.steps) steps")
-    case .interrupted(let reason, let step, _): log(.info, "stopped (\(reason)) after step \(step)")
+    case .interrupted(let reason, let step, _):
+      log(.info, "stopped (\(reason)) \(step.map { "after step \($0)" } ?? "before it began")")
     case .configuration, .preparing, .corpus, .model, .evaluating: break
     }
   }

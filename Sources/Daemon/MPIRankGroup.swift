@@ -141,9 +141,9 @@ public final class MPIRankGroup: RankGroup {
   }
 
   // A rank that waits inside an MPI call burns its core.
-  public func waitForAll() throws {
+  public func waitForAll(_ meanwhile: () -> Void) throws {
     let barrier = Box(try communicator.startBarrier())
-    try barrier.request.waitAsleep(poll: Self.pollMicroseconds)
+    try barrier.request.waitAsleep(poll: Self.pollMicroseconds, meanwhile)
   }
 
   public func allArrive() -> Bool {

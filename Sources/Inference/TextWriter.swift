@@ -46,10 +46,13 @@ public final class TextWriter {
     return tokenizer.piece(for: token, after: previous)
   }
 
-  /// `length` tokens as text.
-  public func write(_ length: Int) throws -> String {
+  /// `length` tokens as text. `each` is called after every one; what it throws ends the text.
+  public func write(_ length: Int, each: () throws -> Void = {}) throws -> String {
     var bytes: [UInt8] = []
-    for _ in 0..<length { bytes += try next() }
+    for _ in 0..<length {
+      bytes += try next()
+      try each()
+    }
     return String(decoding: bytes, as: UTF8.self)
   }
 

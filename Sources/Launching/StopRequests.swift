@@ -1,4 +1,5 @@
 import Glibc
+import Runs
 import Synchronization
 
 /// Signals that ask the ranks to stop, or again: to be ended at once.
@@ -7,13 +8,12 @@ public final class StopRequests: Sendable {
 
   public init() {}
 
-  public static let signals = [SIGINT, SIGTERM, SIGHUP, SIGUSR1]
-
-  /// Called for each of `signals` that comes.
+  /// Called for each of `StopSignals.all` that comes.
   public func note(_ signal: Int32) {
     counts.withLock { counts in
-      if signal == SIGUSR1 || counts.insisted == 0 { counts.asked += 1 }
-      if signal != SIGUSR1 { counts.insisted += 1 }
+      let insists = StopSignals.insists(signal)
+      if !insists || counts.insisted == 0 { counts.asked += 1 }
+      if insists { counts.insisted += 1 }
       counts.signal = signal
     }
   }

@@ -98,11 +98,15 @@ public struct Request: ~Copyable {
     raw = request ?? lockstep_mpi_request_null()
   }
 
-  /// Waits asleep, looking again after so many microseconds: a rank that waits inside MPI burns its core.
-  public mutating func waitAsleep(poll: UInt32) throws {
+  /// Waits asleep, looking again after so many microseconds, `meanwhile` in between: a rank that waits inside MPI burns its
+  /// core.
+  public mutating func waitAsleep(poll: UInt32, _ meanwhile: () -> Void = {}) throws {
     CallLog.begin(call)
     defer { CallLog.end() }
-    while !(try isDone()) { usleep(poll) }
+    while !(try isDone()) {
+      meanwhile()
+      usleep(poll)
+    }
   }
 }
 

@@ -138,14 +138,22 @@ final class CheckpointCopier {
   }
 
   /// Waits, asleep in between, until all that is safe here is there, but so many seconds at most; then what is under way is
-  /// given up, if `abandons`, and `answerSeconds` later no answer is waited for either. Returns how rounds went.
-  func settle(seconds: Double, abandons: Bool) throws -> [Outcome] {
-    let deadline = ContinuousClock.now + .seconds(seconds)
+  /// given up, if `abandons`, and `answerSeconds` later no answer is waited for either. Once `isHurried`, the time is
+  /// `hurriedSeconds` from then on. Returns how rounds went.
+  func settle(
+    seconds: Double, abandons: Bool, hurriedSeconds: Double = .infinity, isHurried: () -> Bool = { false }
+  ) throws -> [Outcome] {
+    var deadline = ContinuousClock.now + .seconds(seconds)
+    var hasHurried = false
     var outcomes: [Outcome] = []
     var end: ContinuousClock.Instant?
     let reason = "it took over \(Int(seconds)) s at the end of the run"
     while !isIdle {
       if let outcome = try move() { outcomes.append(outcome) }
+      if !hasHurried, isHurried() {
+        hasHurried = true
+        deadline = min(deadline, .now + .seconds(hurriedSeconds))
+      }
       if let end, .now > end, !isIdle {
         // A write there may never return. What is on its way is the link's, which keeps it for as long as need be.
         isDeaf = true

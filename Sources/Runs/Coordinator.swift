@@ -52,6 +52,8 @@ struct Coordinator {
     var seconds = 0.0
     /// Why the run should stop.
     var stopReason: String?
+    /// Whether the run's end, its test and samples, was begun and given up because of a stop.
+    var endIsGivenUp = false
     /// Asked for and not done yet, in order.
     var requests: [RunRequest] = []
     /// Texts that nobody waits for any more.
@@ -66,6 +68,9 @@ struct Coordinator {
     var evaluatorsAreIdle = true
     var found: [EvaluatorResult] = []
     var failure: String?
+
+    /// A run that has come to its end is not stopped, but where that end takes long.
+    var isToStop: Bool { stopReason != nil && (!isFinished || endIsGivenUp) }
   }
 
   /// When something was last done.
@@ -102,7 +107,7 @@ struct Coordinator {
       return .take(result)
     }
     if let directive = scheduled(at: moment) { return directive }
-    if let reason = moment.stopReason, !moment.isFinished {
+    if let reason = moment.stopReason, moment.isToStop {
       return moment.evaluatorsAreBusy ? .waitForEvaluators : .stop(reason: reason)
     }
     let ready = moment.requests.first {
@@ -144,8 +149,7 @@ struct Coordinator {
     // The best is kept, so it has to be there; with evaluators it is not known yet.
     let mayBeBest = moment.bestStep == moment.step || (moment.hasEvaluators && evaluation.step == moment.step)
     let isBest = mayBeBest && moment.step > 0
-    let isStopping = moment.stopReason != nil && !moment.isFinished
-    if checkpoint.step != moment.step, isBest || isStopping || isDue(schedule.checkpoint, checkpoint, moment) {
+    if checkpoint.step != moment.step, isBest || moment.isToStop || isDue(schedule.checkpoint, checkpoint, moment) {
       checkpoint = now
       return .checkpoint
     }

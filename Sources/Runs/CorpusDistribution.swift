@@ -14,6 +14,7 @@ struct CorpusDistribution {
   let group: any RankGroup
   let machines: Machines
   let reporter: any Reporter
+  let bell: StopBell
 
   /// What the first rank of a machine has found there.
   private struct Finding: Codable {
@@ -29,13 +30,13 @@ struct CorpusDistribution {
 
   private var isFirstHere: Bool { machines.firsts[group.rank] == group.rank }
 
-  /// All ranks take part. Throws `CorpusError` and `FileError`, with the host, on every rank.
+  /// All ranks take part. Throws `CorpusError` and `FileError`, with the host, and `StopRequest`, on every rank.
   func open() throws -> PreparedCorpus {
     let clock = ContinuousClock()
     let source = try findSource()
     let own = try alone(source) {
-      let corpus = try Self.openHere(configuration.corpus, reporter)
-      return (corpus: corpus, contents: try CorpusContents(of: corpus))
+      let corpus = try Self.openHere(configuration.corpus, reporter, bell)
+      return (corpus: corpus, contents: try CorpusContents(of: corpus, meanwhile: bell.check))
     }
     let begin = clock.now
     let told = try group.gather(own.map { try $0.contents.encoded() } ?? [])[source]
@@ -68,12 +69,17 @@ struct CorpusDistribution {
   }
 
   /// The corpus on this host: made of its text if need be, or where it has neither text nor tokens, all of it sent here
-  /// once. Throws what `CorpusPreparation.open` throws.
-  static func openHere(_ corpus: CorpusConfiguration, _ reporter: any Reporter) throws -> PreparedCorpus {
-    if corpus.distribute, CorpusPreparation.isMissing(corpus), let sent = try CorpusCache.whole(for: corpus) {
+  /// once. Throws what `CorpusPreparation.open` throws, and `StopRequest`.
+  static func openHere(
+    _ corpus: CorpusConfiguration, _ reporter: any Reporter, _ bell: StopBell
+  ) throws -> PreparedCorpus {
+    if corpus.distribute, CorpusPreparation.isMissing(corpus),
+      let sent = try CorpusCache.whole(for: corpus, meanwhile: bell.check)
+    {
       return sent
     }
     return try CorpusPreparation.open(corpus) { progress in
+      try bell.check()
       reporter.report(.preparing(phase: progress.phase.rawValue, done: progress.done, total: progress.total))
     }
   }
@@ -96,14 +102,16 @@ struct CorpusDistribution {
     var notes: [String] = []
     if let corpus = try? PreparedCorpus(directory: path), corpus.manifest.fingerprint == contents.manifest.fingerprint {
       do {
-        try corpus.verify(needed)
+        try corpus.verify(needed, meanwhile: bell.check)
         return Finding(directory: path)
+      } catch let stop as StopRequest {
+        throw stop
       } catch {
         notes.append("\(group.host): \(error): tokens are sent")
       }
     }
     let directory = try CorpusCache.directory(for: configuration.corpus)
-    let found = try CorpusCache(directory, contents, needed: needed)
+    let found = try CorpusCache(directory, contents, needed: needed, meanwhile: bell.check)
     cache = found
     if let problem = found.problem { notes.append("\(group.host): \(problem): tokens are sent anew") }
     return Finding(directory: directory, isCache: true, missing: found.missing, notes: notes)
@@ -153,6 +161,7 @@ struct CorpusDistribution {
     var ended: Set<Int> = []
     var failure: (any Error)?
     while true {
+      do { try bell.check() } catch { failure = failure ?? error }
       var isUnderWay = false
       for rank in messages.keys.sorted() {
         if try link.receive(from: rank) != nil { left[rank] = [] }
@@ -182,6 +191,7 @@ struct CorpusDistribution {
     var left = messages[...]
     var failure: (any Error)?
     while true {
+      bell.look()
       guard let bytes = try link.receive(from: source) else {
         usleep(Self.pollMicroseconds)
         continue
@@ -230,11 +240,7 @@ struct CorpusDistribution {
 
   /// Runs `body`, which makes no call on the group, on every rank; those that are done earlier wait asleep. What fails
   /// anywhere fails everywhere.
-  private func asleep<Value>(_ body: () throws -> Value) throws -> Value {
-    let outcome = Result { try body() }
-    try group.waitForAll()
-    return try group.together { try outcome.get() }
-  }
+  private func asleep<Value>(_ body: () throws -> Value) throws -> Value { try bell.together(body) }
 
   private func alone<Value>(_ rank: Int, _ body: () throws -> Value) throws -> Value? {
     try asleep { group.rank == rank ? try body() : nil }

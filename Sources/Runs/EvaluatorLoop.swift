@@ -17,12 +17,13 @@ final class EvaluatorLoop {
   private let test: Evaluator<TokenReader>?
   private let writer: SampleWriter
   private let desk: GenerationDesk
+  private let bell: StopBell
   private let clock = ContinuousClock()
 
   init(
     _ configuration: RunConfiguration, group: any RankGroup, link: any EvaluatorLink, receiver: FileReceiver?,
     corpus: PreparedCorpus,
-    parameters: Parameters, validation: Evaluator<TokenReader>?, test: Evaluator<TokenReader>?
+    parameters: Parameters, validation: Evaluator<TokenReader>?, test: Evaluator<TokenReader>?, bell: StopBell
   ) {
     self.configuration = configuration
     self.group = group
@@ -31,8 +32,9 @@ final class EvaluatorLoop {
     self.parameters = parameters
     self.validation = validation
     self.test = test
+    self.bell = bell
     let tokenizer = Tokenizer(vocabulary: corpus.vocabulary)
-    writer = SampleWriter(configuration, tokenizer, parameters, group: group)
+    writer = SampleWriter(configuration, tokenizer, parameters, group: group, bell: bell)
     desk = GenerationDesk(configuration.model, tokenizer, parameters, group: group)
   }
 
@@ -75,6 +77,8 @@ final class EvaluatorLoop {
   private func answer(_ body: () throws -> EvaluatorMessage) throws {
     do {
       try tell(body())
+    } catch let stop as StopRequest {
+      try tell(.stopped(reason: stop.reason))
     } catch let error where group.count == 1 || error is TrainingError || error is RankFailure {
       try tell(.failed("\(error)"))
     }
@@ -87,7 +91,9 @@ final class EvaluatorLoop {
 
   private func evaluate(_ task: EvaluationTask) throws -> EvaluatorResult {
     let begin = clock.now
-    guard let evaluation = try (task.part == .validation ? validation : test)?.evaluate() else {
+    let goOn = bell.patiently()
+    let evaluator = task.part == .validation ? validation : test
+    guard let evaluation = try evaluator?.evaluate(progress: { _, _ in try goOn() }, waiting: bell.look) else {
       preconditionFailure("nobody asks for a part that the corpus does not have")
     }
     // Who asked is told what it is.

@@ -48,11 +48,12 @@ final class EvaluatorPool {
     return messages
   }
 
-  /// Waits, asleep, until something has come.
-  func waitForMessages() throws -> [EvaluatorMessage] {
+  /// Waits, asleep, until something has come; `meanwhile` is called now and then.
+  func waitForMessages(_ meanwhile: () -> Void) throws -> [EvaluatorMessage] {
     while !isIdle {
       let messages = try messages()
       if !messages.isEmpty { return messages }
+      meanwhile()
       usleep(1000)
     }
     return []
@@ -61,7 +62,7 @@ final class EvaluatorPool {
   private func take(_ bytes: [UInt8]) throws -> EvaluatorMessage {
     let message = try JSONDecoder().decode(EvaluatorMessage.self, from: Data(bytes))
     switch message {
-    case .result: results -= 1
+    case .result, .stopped: results -= 1
     case .pieces(let pieces):
       for piece in pieces where piece.isComplete || piece.error != nil { texts.remove(piece.id) }
     case .failed, .ended:

@@ -38,6 +38,8 @@ enum EvaluatorMessage: Codable {
   case result(EvaluatorResult)
   case pieces([GenerationDesk.Piece])
   case failed(String)
+  /// A task was given up, since the run is to stop.
+  case stopped(reason: String)
   /// The last of all.
   case ended
 }

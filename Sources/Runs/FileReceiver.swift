@@ -95,10 +95,11 @@ final class FileReceiver {
   }
 
   /// Takes all that comes, asleep in between, until nothing more does. Where the disk is stuck, what comes is not
-  /// written, and who sends it warns.
-  func moveUntilOver() throws {
+  /// written, and who sends it warns. `meanwhile` is called now and then.
+  func moveUntilOver(_ meanwhile: () -> Void = {}) throws {
     isOver = false
     while !isOver {
+      meanwhile()
       try move()
       if thread.isBusy && isStuck && !isOver { try passOver() }
       usleep(CorpusDistribution.pollMicroseconds)

@@ -4,29 +4,34 @@ import Synchronization
 
 /// Requests to stop that come from outside: signals, and a limit of time.
 ///
-/// A signal only sets a flag; the run looks at it after each step, saves a checkpoint and ends, to be gone on with.
+/// A signal only sets a flag; the run looks at it after each step, saves a checkpoint and ends, to be resumed. Whatever
+/// else may take long looks at it too (`StopBell`). A person's second signal ends the process at once.
 public final class Interruption: Sendable {
   /// Exit status of a run that was stopped and can be gone on with: EX_TEMPFAIL of sysexits.h. A batch script can tell
   /// it from failure (1) and from the end of the run (0).
   public static let exitStatus: Int32 = 75
 
   private static let signalled = Atomic<Int32>(0)
+  private static let first = Mutex<ContinuousClock.Instant?>(nil)
+  /// Within this time of the first, more signals are the same request: terminals, shells and mpirun pass it on side by
+  /// side.
+  private static let sameRequest = Duration.milliseconds(500)
   private let deadline: ContinuousClock.Instant?
 
-  /// From here on TERM, INT and USR1 only ask to stop. Call it before other threads are made.
-  ///
-  /// The signals are blocked everywhere and waited for by a thread of their own, since no handler may run on a thread
-  /// that computes: its frame is pushed where the stack pointer points, and oneDNN's generated code has the pointer
-  /// elsewhere at times (seen: a damaged heap at the next free).
-  public static func catchSignals() {
-    var signals = sigset_t()
-    sigemptyset(&signals)
-    for number in [SIGTERM, SIGINT, SIGUSR1] { sigaddset(&signals, number) }
-    pthread_sigmask(SIG_BLOCK, &signals, nil)
-    Thread.detachNewThread { [signals] in
-      var waited = signals
-      var number: Int32 = 0
-      while sigwait(&waited, &number) == 0 { signalled.store(number, ordering: .relaxed) }
+  /// From here on the signals of `StopSignals` only ask to stop; a later one that insists ends the process, with status
+  /// 128 and its number. `name` is the program's. Call it before other threads are made.
+  public static func catchSignals(_ name: String) {
+    StopSignals.handle(StopSignals.all) { number in
+      let now = ContinuousClock.now
+      let isFirst = first.withLock { first in
+        defer { first = first ?? now }
+        return first.map { now - $0 < sameRequest } ?? true
+      }
+      if !isFirst, StopSignals.insists(number) {
+        Console.error("\(name): \(StopSignals.name(number)), after another one: ended at once, nothing is saved\n")
+        _exit(128 + number)
+      }
+      request(number)
     }
   }
 
@@ -42,19 +47,14 @@ public final class Interruption: Sendable {
     deadline = limit.map { ContinuousClock.now + .seconds($0) }
   }
 
-  /// As if that signal had come.
+  /// As if that signal had come, however often.
   public static func request(_ signal: Int32) { signalled.store(signal, ordering: .relaxed) }
 
-  /// The signal that has come; nil if none has.
-  public static var requested: String? {
-    switch signalled.load(ordering: .relaxed) {
-    case 0: nil
-    case SIGTERM: "signal TERM"
-    case SIGINT: "signal INT"
-    case SIGUSR1: "signal USR1"
-    case let number: "signal \(number)"
-    }
-  }
+  /// The signal that has come; 0 if none has.
+  public static var signal: Int32 { signalled.load(ordering: .relaxed) }
+
+  /// The same for people; nil if none has.
+  public static var requested: String? { signal == 0 ? nil : StopSignals.name(signal) }
 
   /// Why the run should stop now; nil while it should not.
   public var reason: String? {

@@ -22,7 +22,7 @@ extension Run {
 
   /// Takes the folder. Where the machines do not share it, the first rank gets the newest checkpoint that any of them has,
   /// and copies of what is saved will go to another machine. All ranks take part.
-  func takeFolder(_ machines: Machines) throws -> RunFolder {
+  func takeFolder(_ machines: Machines, _ bell: StopBell) throws -> RunFolder {
     var folder = RunFolder()
     if let lock = try group.onFirst({ try store.take() }) { folder.locks.append(lock) }
     guard machines.all.count > 1 else { return folder }
@@ -37,7 +37,7 @@ extension Run {
     }
     guard plan.source != nil || plan.keeper != nil else { return folder }
     let link = try group.makeLink()
-    if let source = plan.source { try fetch(from: source, states, link, machines) }
+    if let source = plan.source { try fetch(from: source, states, link, machines, bell) }
     if let keeper = plan.keeper { try prepareKeeper(keeper, states, link, machines, &folder) }
     return folder
   }
@@ -77,7 +77,7 @@ extension Run {
 
   /// Brings the newest checkpoint of another machine, and the best, to the first rank.
   private func fetch(
-    from source: Int, _ states: [Int: FolderState], _ link: any RankLink, _ machines: Machines
+    from source: Int, _ states: [Int: FolderState], _ link: any RankLink, _ machines: Machines, _ bell: StopBell
   ) throws {
     guard let newest = states[source]?.newest else { preconditionFailure("the plan names one that has it") }
     let steps = ([newest.bestStep].compactMap { $0 } + [newest.step]).filter { step in
@@ -90,17 +90,22 @@ extension Run {
         defer { try? sender.sayOver() }
         for step in Set(steps).sorted() {
           try sender.start(store.path(step: step))
-          while try sender.move() == nil { usleep(CorpusDistribution.pollMicroseconds) }
+          while try sender.move() == nil {
+            do { try bell.check() } catch {
+              try sender.abandon(because: "the run is to stop")
+              throw error
+            }
+            usleep(CorpusDistribution.pollMicroseconds)
+          }
         }
       } else if group.isFirst {
         // Without it the run cannot go on: however slow the disk is, it is waited for.
         let receiver = FileReceiver(link, from: source, into: store, patience: .infinity)
-        try receiver.moveUntilOver()
+        try receiver.moveUntilOver(bell.look)
         if let failure = receiver.failure { throw RunError.failed(failure) }
       }
     }
-    try group.waitForAll()
-    try group.together { try outcome.get() }
+    try bell.together { try outcome.get() }
     reporter.report(.fetched(host: machines.hosts[source], step: newest.step, path: store.path(step: newest.step)))
   }
 

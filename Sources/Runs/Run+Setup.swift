@@ -9,13 +9,14 @@ import Training
 /// Opening the corpus and making the model, before the first step.
 extension Run {
   /// Rank 0 prepares the text if that has to be done; the others open what it made, or what they are sent of it.
-  func openCorpus(_ machines: Machines) throws -> PreparedCorpus {
+  func openCorpus(_ machines: Machines, _ bell: StopBell) throws -> PreparedCorpus {
     let distributes = configuration.corpus.distribute && machines.all.count > 1
     let corpus =
       distributes
-      ? try CorpusDistribution(configuration: configuration, group: group, machines: machines, reporter: reporter)
-        .open()
-      : try openShared()
+      ? try CorpusDistribution(
+        configuration: configuration, group: group, machines: machines, reporter: reporter, bell: bell
+      ).open()
+      : try openShared(bell)
     try group.together {
       for prompt in configuration.generation.prompts {
         _ = try TextWriter.tokens(of: prompt, Tokenizer(vocabulary: corpus.vocabulary))
@@ -26,8 +27,8 @@ extension Run {
   }
 
   /// Of a folder that all ranks see, or each machine has a copy of.
-  private func openShared() throws -> PreparedCorpus {
-    let own = try group.onFirst { try CorpusDistribution.openHere(configuration.corpus, reporter) }
+  private func openShared(_ bell: StopBell) throws -> PreparedCorpus {
+    let own = try bell.onFirst { try CorpusDistribution.openHere(configuration.corpus, reporter, bell) }
     let directory = String(decoding: try group.share(Array((own?.directory ?? "").utf8)), as: UTF8.self)
     let remedy =
       "set corpus.distribute to true, which sends each host what it needs, or copy the folder from rank 0's host"
@@ -79,14 +80,13 @@ extension Run {
     try group.together { try checkMemory(vocabularySize: corpus.vocabulary.count, ranksHere: ranksHere) }
   }
 
-  func makeTrainer(_ corpus: PreparedCorpus, _ part: any RankGroup) throws -> Trainer<TokenReader> {
-    try part.together {
-      let trainer = try Trainer(
-        configuration, vocabularySize: corpus.vocabulary.count, source: corpus.part(.train), group: part)
-      // Token files are verified when first mapped: now, rather than in the middle of an epoch on one rank.
-      try trainer.verifyTokens()
-      return trainer
+  func makeTrainer(_ corpus: PreparedCorpus, _ part: any RankGroup, _ bell: StopBell) throws -> Trainer<TokenReader> {
+    let trainer = try part.together {
+      try Trainer(configuration, vocabularySize: corpus.vocabulary.count, source: corpus.part(.train), group: part)
     }
+    // Token files are verified when first mapped: now, rather than in the middle of an epoch on one rank.
+    try bell.together(part) { try trainer.verifyTokens(meanwhile: bell.check) }
+    return trainer
   }
 
   private func checkMemory(vocabularySize: Int, ranksHere: Int) throws {
@@ -102,15 +102,15 @@ extension Run {
   }
 
   func evaluator(
-    of part: CorpusPart, _ corpus: PreparedCorpus, _ parameters: Parameters, _ ranks: any RankGroup
+    of part: CorpusPart, _ corpus: PreparedCorpus, _ parameters: Parameters, _ ranks: any RankGroup, _ bell: StopBell
   ) throws -> Evaluator<TokenReader>? {
     guard corpus.manifest.parts[part].tokens >= 2 else { return nil }
-    return try ranks.together {
+    return try bell.together(ranks) {
       try Evaluator(
         configuration.model, vocabularySize: corpus.vocabulary.count, parameters: parameters,
         source: corpus.part(part), lanes: configuration.evaluation.lanes,
         laneGroups: configuration.training.reproducible ? configuration.training.laneGroups : nil,
-        sequenceLength: configuration.training.sequenceLength, group: ranks)
+        sequenceLength: configuration.training.sequenceLength, group: ranks, meanwhile: bell.check)
     }
   }
 }

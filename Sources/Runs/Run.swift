@@ -46,19 +46,34 @@ public final class Run {
   /// world, a file or memory, is thrown on every rank.
   public func start() throws -> RunOutcome {
     let interruption = Interruption(timeLimit: configuration.training.timeLimit, watchesClock: group.isFirst)
+    let bell = try StopBell(group) { [control] in interruption.reason ?? control?.stopReason }
+    let outcome: RunOutcome
+    do {
+      outcome = try start(interruption, bell)
+    } catch let stop as StopRequest {
+      // There is nothing to save yet: once there is, the loop sees to it.
+      reporter.report(.interrupted(reason: stop.reason, step: nil, checkpoint: nil))
+      outcome = .interrupted
+    }
+    try bell.end()
+    return outcome
+  }
+
+  /// Throws `StopRequest` on every rank if the run is to stop before its first step.
+  private func start(_ interruption: Interruption, _ bell: StopBell) throws -> RunOutcome {
     control?.runDoes(.preparing)
     group.does(RunActivity.preparing.rawValue, step: 0, isResting: false)
     group.limitStalls(to: configuration.training.stallTimeout)
     reporter.report(.configuration(try ConfigurationReader.yaml(of: configuration)))
     let machines = try Machines(group)
-    let corpus = try openCorpus(machines)
+    let corpus = try openCorpus(machines, bell)
     try prepareRanks(corpus, machines.hosts)
-    let folder = try takeFolder(machines)
+    let folder = try takeFolder(machines, bell)
     defer { withExtendedLifetime(folder) {} }
     switch try split().role {
-    case .evaluating(let part, let link): return try evaluate(corpus, folder, part, link)
+    case .evaluating(let part, let link): return try evaluate(corpus, folder, part, link, bell)
     case .training(let part, let link):
-      return try train(corpus, folder, part, link, machines.hosts, interruption)
+      return try train(corpus, folder, part, link, machines.hosts, interruption, bell)
     }
   }
 
@@ -71,16 +86,16 @@ public final class Run {
   /// On a rank that trains, `part` being all that do.
   private func train(
     _ corpus: PreparedCorpus, _ folder: RunFolder, _ part: any RankGroup, _ link: (any EvaluatorLink)?,
-    _ hosts: [String], _ interruption: Interruption
+    _ hosts: [String], _ interruption: Interruption, _ bell: StopBell
   ) throws -> RunOutcome {
-    let (loop, pool) = try ready {
-      let trainer = try makeTrainer(corpus, part)
+    let (loop, pool) = try ready(bell) {
+      let trainer = try makeTrainer(corpus, part, bell)
       let pool = try part.together { try link.map { try EvaluatorPool($0, parameters: trainer.parameters) } }
       let loop = RunLoop(
-        configuration, group: part, reporter: reporter, interruption: interruption, control: control, pool: pool,
-        hosts: hosts, folder: folder, corpus: corpus, trainer: trainer,
-        validation: try evaluator(of: .validation, corpus, trainer.parameters, part),
-        test: try evaluator(of: .test, corpus, trainer.parameters, part))
+        configuration, group: part, reporter: reporter, interruption: interruption, bell: bell, control: control,
+        pool: pool, hosts: hosts, folder: folder, corpus: corpus, trainer: trainer,
+        validation: try evaluator(of: .validation, corpus, trainer.parameters, part, bell),
+        test: try evaluator(of: .test, corpus, trainer.parameters, part, bell))
       return (loop, pool)
     }
     do {
@@ -104,24 +119,24 @@ public final class Run {
 
   /// On a rank set aside, `part` being all that are.
   private func evaluate(
-    _ corpus: PreparedCorpus, _ folder: RunFolder, _ part: any RankGroup, _ link: any EvaluatorLink
+    _ corpus: PreparedCorpus, _ folder: RunFolder, _ part: any RankGroup, _ link: any EvaluatorLink, _ bell: StopBell
   ) throws -> RunOutcome {
-    let loop = try ready {
+    let loop = try ready(bell) {
       let parameters = try part.together {
         try Parameters(ParameterLayout(configuration.model, vocabularySize: corpus.vocabulary.count))
       }
       return EvaluatorLoop(
         configuration, group: part, link: link, receiver: folder.receiver, corpus: corpus, parameters: parameters,
-        validation: try evaluator(of: .validation, corpus, parameters, part),
-        test: try evaluator(of: .test, corpus, parameters, part))
+        validation: try evaluator(of: .validation, corpus, parameters, part, bell),
+        test: try evaluator(of: .test, corpus, parameters, part, bell), bell: bell)
     }
     return try loop.run()
   }
 
   /// This rank's part of the run. `make` calls on those of its own role only; what fails for them fails for all.
-  private func ready<Value>(_ make: () throws -> Value) throws -> Value {
+  private func ready<Value>(_ bell: StopBell, _ make: () throws -> Value) throws -> Value {
     let made = Result { try make() }
-    return try group.together { try made.get() }
+    return try bell.together { try made.get() }
   }
 
   private func report(_ corpus: PreparedCorpus, _ trainer: Trainer<TokenReader>) {

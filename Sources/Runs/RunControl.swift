@@ -87,6 +87,8 @@ public protocol RunControl: AnyObject {
   func runBegins(_ beginning: RunBeginning) throws
   func runDoes(_ activity: RunActivity)
   func ranksPace(_ ranks: [RankPace])
+  /// Why the run should save and end, as in the wishes; to be asked at any time.
+  var stopReason: String? { get }
   /// What is wanted now. Each request is handed out once, and answered once (texts in pieces) unless it is abandoned or
   /// the run ends.
   func wishes() -> RunWishes

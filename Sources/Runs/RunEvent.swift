@@ -31,7 +31,8 @@ public enum RunEvent: Sendable {
   case test(loss: Double, perplexity: Double, bitsPerToken: Double)
   case sample(Sample)
   case finished(FinishSummary)
-  case interrupted(reason: String, step: Int, checkpoint: String)
+  /// Stopped, after a step and with a checkpoint, or before the run has begun or been resumed.
+  case interrupted(reason: String, step: Int?, checkpoint: String?)
 
   public struct CorpusSummary: Encodable, Equatable, Sendable {
     public let directory: String
@@ -244,8 +245,8 @@ extension RunEvent: Encodable {
     case .interrupted(let reason, let step, let checkpoint):
       try container.encode("interrupted", forKey: .event)
       try container.encode(reason, forKey: .message)
-      try container.encode(step, forKey: .step)
-      try container.encode(checkpoint, forKey: .path)
+      try container.encodeIfPresent(step, forKey: .step)
+      try container.encodeIfPresent(checkpoint, forKey: .path)
     }
   }
 }

@@ -179,7 +179,9 @@ extension RunLoop {
   func settleCopies(seconds: Double, abandons: Bool) throws {
     guard let keeper = folder.keeper else { return }
     if let copier = folder.copier {
-      try copier.settle(seconds: seconds, abandons: abandons).forEach(report)
+      try copier.settle(
+        seconds: seconds, abandons: abandons, hurriedSeconds: Self.hurriedCopySeconds, isHurried: bell.isRinging
+      ).forEach(report)
       // Ranks set aside take what comes whenever it comes.
       if keeper < group.count { try copier.sayOver() }
     }

@@ -16,6 +16,7 @@ final class RunLoop {
   let saver: CheckpointSaver?
 
   private let interruption: Interruption
+  let bell: StopBell
   /// On the first rank, if somebody watches.
   private let control: (any RunControl)?
   /// The ranks set aside, on the first rank; and whether there are any, on all.
@@ -39,8 +40,10 @@ final class RunLoop {
   var saveFailure: (any Error)?
   /// A step whose evaluation on schedule is under way elsewhere: its checkpoint may be the best.
   private(set) var underEvaluation: Int?
-  /// Of another rank than the first.
+  /// Of another rank than the first, or of what was given up.
   private var stopReason: String?
+  /// Whether the run's end was begun and given up.
+  private var endIsGivenUp = false
   private var wishes = RunWishes()
   private let desk: GenerationDesk
   /// Of texts under way: when they were asked for, and for how long training has stood still for texts since.
@@ -55,7 +58,7 @@ final class RunLoop {
 
   init(
     _ configuration: RunConfiguration, group: any RankGroup, reporter: any Reporter, interruption: Interruption,
-    control: (any RunControl)?, pool: EvaluatorPool?, hosts: [String], folder: RunFolder,
+    bell: StopBell, control: (any RunControl)?, pool: EvaluatorPool?, hosts: [String], folder: RunFolder,
     corpus: PreparedCorpus, trainer: Trainer<TokenReader>,
     validation: Evaluator<TokenReader>?,
     test: Evaluator<TokenReader>?
@@ -64,6 +67,7 @@ final class RunLoop {
     self.group = group
     self.reporter = reporter
     self.interruption = interruption
+    self.bell = bell
     self.control = control
     self.pool = pool
     self.hosts = hosts
@@ -78,7 +82,7 @@ final class RunLoop {
     begun = clock.now
     let tokenizer = Tokenizer(vocabulary: corpus.vocabulary)
     desk = GenerationDesk(configuration.model, tokenizer, trainer.parameters, group: group)
-    writer = SampleWriter(configuration, tokenizer, trainer.parameters, group: group)
+    writer = SampleWriter(configuration, tokenizer, trainer.parameters, group: group, bell: bell)
     ranks = RankPaces(group)
     stragglers = Stragglers(
       ratio: configuration.output.stragglerRatio,
@@ -119,34 +123,47 @@ final class RunLoop {
       }
       control?.runDoes(directive.activity)
       group.does(directive.activity.rawValue, step: trainer.progress.step, isResting: directive == .pause)
-      switch directive {
-      case .train: try step()
-      case .finishEpoch(let evaluates): try finishEpoch(evaluates: evaluates)
-      case .evaluate: try evaluate()
-      case .generate: try generate()
-      case .checkpoint: try save()
-      case .answer(let request): try answer(request)
-      case .write(let orders, let abandoned): try write(orders, abandoned: abandoned)
-      case .take(let result): take(result)
-      case .waitForEvaluators: _ = try group.onFirst { try pool?.waitForMessages().forEach(hear) }
-      case .pause:
-        try settleCopies(seconds: Self.hurriedCopySeconds, abandons: false)
-        _ = try group.onFirst { try rest(coordinator) }
-      case .fail(let message): throw RunError.failed(message)
-      case .finish:
-        try finish()
-        try settleCopies(seconds: Self.copySeconds, abandons: true)
-        reporter.report(.finished(summary(trained: !wasFinished)))
-        return .finished
-      case .stop(let reason):
-        try saveForLater()
-        try settleCopies(seconds: Self.hurriedCopySeconds, abandons: true)
-        reporter.report(
-          .interrupted(
-            reason: reason, step: trainer.progress.step, checkpoint: store.path(step: trainer.progress.step)))
-        return .interrupted
+      do {
+        guard let outcome = try obey(directive, coordinator) else { continue }
+        if outcome == .finished { reporter.report(.finished(summary(trained: !wasFinished))) }
+        return outcome
+      } catch let stop as StopRequest {
+        // What took long was given up, on all ranks: it is saved as it was before, and done again when resumed.
+        stopReason = stop.reason
+        endIsGivenUp = directive == .finish
       }
     }
+  }
+
+  /// Does what all ranks do next; says how the run has ended, if it has. Throws `StopRequest` on every rank where it was
+  /// given up.
+  private func obey(_ directive: Directive, _ coordinator: Coordinator) throws -> RunOutcome? {
+    switch directive {
+    case .train: try step()
+    case .finishEpoch(let evaluates): try finishEpoch(evaluates: evaluates)
+    case .evaluate: try evaluate()
+    case .generate: try generate()
+    case .checkpoint: try save()
+    case .answer(let request): try answer(request)
+    case .write(let orders, let abandoned): try write(orders, abandoned: abandoned)
+    case .take(let result): take(result)
+    case .waitForEvaluators: _ = try group.onFirst { try pool?.waitForMessages(bell.look).forEach(hear) }
+    case .pause:
+      try settleCopies(seconds: Self.hurriedCopySeconds, abandons: false)
+      _ = try group.onFirst { try rest(coordinator) }
+    case .fail(let message): throw RunError.failed(message)
+    case .finish:
+      try finish()
+      try settleCopies(seconds: Self.copySeconds, abandons: true)
+      return .finished
+    case .stop(let reason):
+      try saveForLater()
+      try settleCopies(seconds: Self.hurriedCopySeconds, abandons: true)
+      reporter.report(
+        .interrupted(reason: reason, step: trainer.progress.step, checkpoint: store.path(step: trainer.progress.step)))
+      return .interrupted
+    }
+    return nil
   }
 
   /// What the first rank decides, on every rank. Nothing is said for `train`, which is nearly always.
@@ -162,7 +179,8 @@ final class RunLoop {
       step: progress.step, epoch: progress.epoch, isBetweenEpochs: progress.stepInEpoch == 0,
       epochIsComplete: trainer.epochIsComplete, isFinished: progress.finished != nil,
       bestStep: progress.bestLoss == nil ? nil : progress.bestStep, seconds: (clock.now - begun) / .seconds(1),
-      stopReason: interruption.reason ?? wishes.stopReason ?? stopReason, requests: wishes.requests,
+      stopReason: interruption.reason ?? wishes.stopReason ?? stopReason, endIsGivenUp: endIsGivenUp,
+      requests: wishes.requests,
       abandoned: wishes.abandoned, isWriting: !desk.isEmpty || pool?.hasTexts == true, isPaused: wishes.isPaused,
       hasEvaluators: hasEvaluators, evaluatorsAreBusy: try pool?.isBusy() ?? false,
       evaluatorsAreIdle: pool?.isIdle ?? true, found: found, failure: failure)
@@ -277,6 +295,14 @@ final class RunLoop {
     case .result(let result): found.append(result)
     case .pieces(let pieces): deliver(pieces)
     case .failed(let message): failure = message
+    case .stopped(let reason):
+      stopReason = reason
+      if let underEvaluation {
+        reporter.report(
+          .warning(
+            "the evaluation of step \(underEvaluation) was given up, since the run stops: its validation loss stays "
+              + "unknown"))
+      }
     case .ended: break
     }
   }
@@ -297,7 +323,12 @@ final class RunLoop {
   }
 
   private func measure(_ evaluator: Evaluator<TokenReader>?) throws -> Evaluation? {
-    let evaluation = try evaluator?.evaluate { [reporter] in reporter.report(.evaluating(done: $0, total: $1)) }
+    let goOn = bell.patiently()
+    let evaluation = try evaluator?.evaluate(
+      progress: { [reporter] in
+        reporter.report(.evaluating(done: $0, total: $1))
+        try goOn()
+      }, waiting: bell.look)
     if let evaluation, !evaluation.perplexity.isFinite {
       throw TrainingError.diverged(step: trainer.progress.step, of: "the perplexity")
     }
@@ -327,7 +358,14 @@ final class RunLoop {
         try pool?.hand(.evaluate(task), trainer.parameters)
         return
       }
-      let evaluation = try evaluator.evaluate()
+      let goOn = bell.patiently()
+      let evaluation: Evaluation
+      do {
+        evaluation = try evaluator.evaluate(progress: { _, _ in try goOn() }, waiting: bell.look)
+      } catch let stop as StopRequest {
+        control?.answer(id, .failed("the run is being stopped (\(stop.reason)); ask again when it has been resumed"))
+        throw stop
+      }
       let seconds = (clock.now - begin) / .seconds(1)
       control?.answer(
         id, .evaluated(evaluation, step: trainer.progress.step, seconds: seconds, pausedSeconds: seconds))

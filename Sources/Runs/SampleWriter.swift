@@ -11,19 +11,25 @@ struct SampleWriter {
   private let tokenizer: Tokenizer
   private let parameters: Parameters
   private let group: any RankGroup
+  private let bell: StopBell
 
-  init(_ configuration: RunConfiguration, _ tokenizer: Tokenizer, _ parameters: Parameters, group: any RankGroup) {
+  init(
+    _ configuration: RunConfiguration, _ tokenizer: Tokenizer, _ parameters: Parameters, group: any RankGroup,
+    bell: StopBell
+  ) {
     self.configuration = configuration
     self.tokenizer = tokenizer
     self.parameters = parameters
     self.group = group
+    self.bell = bell
   }
 
-  /// With the parameters as they are; `step` is theirs. All ranks take part, and have all samples.
+  /// With the parameters as they are; `step` is theirs. All ranks take part, and have all samples. Throws `StopRequest`.
   func write(step: Int) throws -> [Sample] {
     let settings = configuration.generation
     let tasks = settings.prompts.flatMap { prompt in settings.temperatures.map { (prompt, $0) } }
-    let own = try group.together {
+    let goOn = bell.patiently()
+    let own = try bell.together(group) {
       try stride(from: group.rank, to: tasks.count, by: group.count).map { stream in
         let (prompt, temperature) = tasks[stream]
         let writer = try TextWriter(
@@ -31,7 +37,7 @@ struct SampleWriter {
           SamplingSettings(temperature: temperature, seed: configuration.seed, stream: stream))
         return Sample(
           step: step, temperature: temperature, seed: configuration.seed, stream: stream, prompt: prompt,
-          text: try writer.write(settings.length))
+          text: try writer.write(settings.length, each: goOn))
       }
     }
     let all = try group.gather(Array(JSONEncoder().encode(own))).flatMap {

@@ -71,6 +71,10 @@ public final class TextReporter: Reporter {
       }
     case .finished(let summary): finish(summary)
     case .interrupted(let reason, let step, let checkpoint):
+      guard let step, let checkpoint else {
+        line("stopped (\(reason)) while it was being prepared; start it again")
+        return
+      }
       line("stopped (\(reason)) after step \(step); start it again to go on from \(checkpoint)")
     }
   }

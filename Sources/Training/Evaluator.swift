@@ -38,10 +38,12 @@ public final class Evaluator<Source: TokenSource> {
   }
 
   /// With `laneGroups`, lanes are read in that many groups, so that the bits do not depend on the number of ranks.
-  /// Throws `CorpusError` for a text of fewer than two tokens or damaged token files, and `KernelError`.
+  /// Throws `CorpusError` for a text of fewer than two tokens or damaged token files, `KernelError`, and what `meanwhile`
+  /// throws, which is called while files are checked.
   public init(
     _ configuration: ModelConfiguration, vocabularySize: Int, parameters: Parameters, source: Source,
-    lanes: Int, laneGroups: Int? = nil, sequenceLength: Int, group: any RankGroup
+    lanes: Int, laneGroups: Int? = nil, sequenceLength: Int, group: any RankGroup,
+    meanwhile: () throws -> Void = {}
   ) throws {
     guard source.count >= 2 else {
       throw CorpusError(
@@ -56,7 +58,7 @@ public final class Evaluator<Source: TokenSource> {
     let laneRanges = laneBlocks(of: layout.lanes, groups: laneGroups, rank: group.rank, ranks: group.count)
     // A rank without lanes only takes part in the sum.
     blocks = try laneRanges.filter { !$0.isEmpty }.map { [layout] lanes in
-      try source.verify(layout.tokens(of: lanes))
+      try source.verify(layout.tokens(of: lanes), meanwhile: meanwhile)
       return Block(
         cursor: EvaluationCursor(source: source, layout: layout, lanes: lanes),
         model: try LanguageModel(
@@ -67,11 +69,30 @@ public final class Evaluator<Source: TokenSource> {
   }
 
   /// Evaluates with the parameters as they are now. `progress` is told windows done and in all, `each` what every
-  /// prediction cost: the place of the token in the text and -ln p in nats; of each lane in order.
+  /// prediction cost: the place of the token in the text and -ln p in nats; of each lane in order. A `StopRequest` that
+  /// `progress` throws on one rank is thrown on all. `waiting` is called now and then where other ranks take longer.
   public func evaluate(
-    progress: (Int, Int) -> Void = { _, _ in }, each: (_ place: Int, _ loss: Double) throws -> Void = { _, _ in }
+    progress: (Int, Int) throws -> Void = { _, _ in },
+    each: (_ place: Int, _ loss: Double) throws -> Void = { _, _ in }, waiting: () -> Void = {}
   ) throws -> Evaluation {
     var sums = Array(repeating: 0.0, count: layout.lanes)
+    var stop: StopRequest?
+    do {
+      try read(into: &sums, progress, each)
+    } catch let request as StopRequest {
+      stop = request
+    }
+    try group.waitForAll(waiting)
+    // Each lane's sum comes from one rank and zero from the others, so this adds in lane order everywhere.
+    let shared = try group.sum(sums + [stop == nil ? 0 : 1])
+    guard shared[layout.lanes] == 0 else { throw stop ?? .elsewhere }
+    return Evaluation(predictions: layout.tokens - 1, nats: shared.dropLast().reduce(0, +))
+  }
+
+  /// Adds up the losses of this rank's lanes.
+  private func read(
+    into sums: inout [Double], _ progress: (Int, Int) throws -> Void, _ each: (_ place: Int, _ loss: Double) throws -> Void
+  ) throws {
     let windows = layout.blocks(of: sequenceLength)
     for (index, block) in blocks.enumerated() {
       try block.model.parametersChanged()
@@ -94,11 +115,8 @@ public final class Evaluator<Source: TokenSource> {
           sums[lane] += loss
           try each(layout.predictions(lane: lane).lowerBound + number * sequenceLength + row / lanes.count, loss)
         }
-        progress(index * windows + number + 1, blocks.count * windows)
+        try progress(index * windows + number + 1, blocks.count * windows)
       }
     }
-    // Each lane's sum comes from one rank and zero from the others, so this adds in lane order everywhere.
-    return Evaluation(
-      predictions: layout.tokens - 1, nats: try group.sum(sums).reduce(0, +))
   }
 }

@@ -17,5 +17,5 @@ public struct RandomTokens: TokenSource {
     for (index, place) in range.enumerated() { output[index] = tokens[place % tokens.count] }
   }
 
-  public func verify(_ range: Range<Int>) {}
+  public func verify(_ range: Range<Int>, meanwhile: () throws -> Void) {}
 }

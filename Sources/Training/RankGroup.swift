@@ -36,8 +36,8 @@ public protocol RankGroup: AnyObject {
   func receive(_ values: UnsafeMutableBufferPointer<Float>, from rank: Int) throws
   /// Rank 0's bytes, everywhere.
   func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws
-  /// Waits, asleep, until every rank is here: for what may take one of them long.
-  func waitForAll() throws
+  /// Waits, asleep, until every rank is here: for what may take one of them long. `meanwhile` is called now and then.
+  func waitForAll(_ meanwhile: () -> Void) throws
   /// After an error: whether the other ranks come to this same call in time. If not, they are elsewhere, and a rank that
   /// did not see them has only one thing left to do, to end them.
   func allArrive() -> Bool
@@ -61,20 +61,30 @@ extension RankGroup {
 
   public var isFirst: Bool { rank == 0 }
 
+  public func waitForAll() throws { try waitForAll {} }
+
   /// Runs `body`, which makes no call on the group, on every rank. If it fails anywhere it fails everywhere,
-  /// so that no rank goes on to wait for one that has given up.
+  /// so that no rank goes on to wait for one that has given up. Where one stops (`StopRequest`), all do, whatever
+  /// failed elsewhere: it failed because of the stop, or fails again when the run is started again.
   public func together<Value>(_ body: () throws -> Value) throws -> Value {
     let outcome = Result { try body() }
     var message = ""
-    if case .failure(let error) = outcome { message = "\(host)\n\(mayPass(error) ? 1 : 0)\n\(error)" }
+    if case .failure(let error) = outcome {
+      let stop = error as? StopRequest
+      let kind = stop != nil ? "stop" : mayPass(error) ? "passing" : "lasting"
+      message = "\(host)\n\(kind)\n\(stop?.reason ?? "\(error)")"
+    }
     let messages = try gather(Array(message.utf8))
     let failures = messages.enumerated().filter { !$1.isEmpty }.map { rank, bytes in
       let parts = String(decoding: bytes, as: UTF8.self).split(separator: "\n", maxSplits: 2)
-      return RankFailure.Part(
-        rank: rank, host: String(parts[0]), message: parts.count > 2 ? String(parts[2]) : "", mayPass: parts[1] == "1")
+      let part = RankFailure.Part(
+        rank: rank, host: String(parts[0]), message: parts.count > 2 ? String(parts[2]) : "",
+        mayPass: parts[1] == "passing")
+      return (kind: parts[1], part: part)
     }
     if failures.isEmpty || count == 1 { return try outcome.get() }
-    throw RankFailure(parts: failures, ranks: count)
+    if let stop = failures.first(where: { $0.kind == "stop" }) { throw StopRequest(reason: stop.part.message) }
+    throw RankFailure(parts: failures.map(\.part), ranks: count)
   }
 
   /// Runs `body`, which makes no call on the group and may take long, on the first rank alone; the others wait,
@@ -93,6 +103,17 @@ extension RankGroup {
     try shared.withUnsafeMutableBytes { try broadcast($0) }
     return shared
   }
+}
+
+/// Ends what takes long, where a run is to stop: nothing is wrong.
+public struct StopRequest: Error, Equatable {
+  /// For people, as in "signal TERM".
+  public let reason: String
+
+  public init(reason: String) { self.reason = reason }
+
+  /// Of a rank that was not asked itself.
+  public static let elsewhere = StopRequest(reason: "another rank was asked to")
 }
 
 /// An error that need not come again when the run is started again.
@@ -139,7 +160,7 @@ public final class SingleRank: RankGroup {
     preconditionFailure("no other rank")
   }
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {}
-  public func waitForAll() {}
+  public func waitForAll(_ meanwhile: () -> Void) {}
   public func allArrive() -> Bool { true }
   public func makeLink() -> any RankLink { preconditionFailure("no other rank") }
   public func split(evaluators: Int) -> RankSplit {

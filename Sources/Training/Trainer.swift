@@ -122,9 +122,10 @@ public final class Trainer<Source: TokenSource> {
     configuration.training.accumulation * configuration.training.batchSize * configuration.training.sequenceLength
   }
 
-  /// Checks the token files this rank will read, so that a damaged one is found now.
-  public func verifyTokens() throws {
-    for lane in blocks.flatMap(\.lanes) { try source.verify(layout.tokens(of: lane)) }
+  /// Checks the token files this rank will read, so that a damaged one is found now. What `meanwhile` throws, which is
+  /// called every few megabytes, ends it.
+  public func verifyTokens(meanwhile: () throws -> Void = {}) throws {
+    for lane in blocks.flatMap(\.lanes) { try source.verify(layout.tokens(of: lane), meanwhile: meanwhile) }
   }
 
   // MARK: - Where a run begins

@@ -124,7 +124,7 @@ struct AskCommand: ParsableCommand {
       }
       let daemon = try options.daemon
       let ending = AskEnding()
-      AskSignals.handle(AskSignals.ending) { _ in ending.end() }
+      StopSignals.handle(AskSignals.ending) { _ in ending.end() }
       do {
         let end = try waitFor(started: ending.watch) {
           try await ControlClient.with(daemon) { try await Self.write(request, $0) }

@@ -7,20 +7,6 @@ enum AskSignals {
   static let ending = [SIGINT, SIGTERM, SIGHUP]
   /// What a shell says of a program ended by Ctrl-C.
   static let interrupted: Int32 = 128 + SIGINT
-
-  /// From here on these only call `handler`, on a thread that does nothing else. Call it before other threads are made:
-  /// they begin with what their maker blocks.
-  static func handle(_ numbers: [Int32], _ handler: @escaping @Sendable (Int32) -> Void) {
-    var signals = sigset_t()
-    sigemptyset(&signals)
-    for number in numbers { sigaddset(&signals, number) }
-    pthread_sigmask(SIG_BLOCK, &signals, nil)
-    Thread.detachNewThread { [signals] in
-      var waited = signals
-      var number: Int32 = 0
-      while sigwait(&waited, &number) == 0 { handler(number) }
-    }
-  }
 }
 
 /// Cancels the task that this program waits for when a signal says so, and ends the program if one more does.

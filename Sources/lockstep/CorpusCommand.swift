@@ -35,8 +35,12 @@ struct CorpusCommand: ParsableCommand {
     }
 
     func run() throws {
+      Interruption.catchSignals("lockstep corpus sample")
       let meter = ProgressMeter("writing")
-      try SampleText.write(lines: lines, seed: seed, to: output) { meter.show($0, of: lines) }
+      try SampleText.write(lines: lines, seed: seed, to: output) {
+        try endIfAsked()
+        meter.show($0, of: lines)
+      }
       meter.finish()
       Console.output("\(lines) lines in \(SampleText.path(in: output))" + "\n")
     }
@@ -104,8 +108,12 @@ struct CorpusCommand: ParsableCommand {
         text: PathList(text), split: fractions, train: PathList(train), validation: PathList(validation),
         test: PathList(test), tokenizer: tokenizer, minimumCount: minimumCount,
         maximumVocabulary: maximumVocabulary, vocabulary: vocabulary, shards: shards)
+      Interruption.catchSignals("lockstep corpus prepare")
       let meter = ProgressMeter("preparing")
-      let corpus = try CorpusPreparation.prepare(settings, into: output) { meter.show($0.done, of: $0.total) }
+      let corpus = try CorpusPreparation.prepare(settings, into: output) {
+        try endIfAsked()
+        meter.show($0.done, of: $0.total)
+      }
       meter.finish()
       try printSummary(corpus, format)
     }
@@ -127,6 +135,14 @@ struct CorpusCommand: ParsableCommand {
       for part in CorpusPart.allCases { try corpus.part(part).verify(0..<corpus.manifest.parts[part].tokens) }
       try printSummary(corpus, format)
     }
+  }
+
+  /// Throws, where a signal has come, what ends the program as that signal would; on its way out, files that are not
+  /// whole are removed.
+  private static func endIfAsked() throws {
+    guard let name = Interruption.requested else { return }
+    Console.error("lockstep corpus: stopped (\(name)); nothing is left of what was begun\n")
+    throw ExitCode(128 + Interruption.signal)
   }
 
   private static func printSummary(_ corpus: PreparedCorpus, _ format: OutputFormat) throws {

@@ -52,7 +52,7 @@ extension JobCommand {
         }
       let watcher = JobWatcher(daemon: try options.daemon, id: id, patience: .seconds(patience))
       let ending = AskEnding { WatchScreen.restore() }
-      AskSignals.handle(AskSignals.ending + [SIGWINCH]) { number in
+      StopSignals.handle(AskSignals.ending + [SIGWINCH]) { number in
         if number == SIGWINCH { watcher.redraw() } else { ending.end() }
       }
       let outcome: JobWatcher.Outcome

@@ -25,10 +25,10 @@ struct Launch: ParsableCommand {
       When a rank, a host or mpirun is lost, the ranks are started again from the
       newest checkpoint. Errors that a rank tells are not tried again.
 
-      INT (Ctrl-C), TERM, HUP or USR1 makes the ranks finish the step, save a checkpoint
-      and stop; another of the first three ends them at once. The exit status is 0
-      when the run is finished, 75 when it was stopped and can be gone on with, and
-      otherwise that of mpirun.
+      INT (Ctrl-C), TERM, HUP, USR1, USR2, XCPU or PWR makes the ranks finish the step,
+      save a checkpoint and stop; another of the first three ends them at once. Under
+      nohup, HUP does nothing. The exit status is 0 when the run is finished, 75 when
+      it was stopped and can be gone on with, and otherwise that of mpirun.
       """)
 
   @Argument(
@@ -96,7 +96,7 @@ struct Launch: ParsableCommand {
   func run() throws {
     Console.ignoreBrokenPipes()
     let requests = StopRequests()
-    AskSignals.handle(StopRequests.signals) { requests.note($0) }
+    StopSignals.handle(StopSignals.all) { requests.note($0) }
     let run = try configuration.map { try RunOptions.readConfiguration($0, settings: choices.settings) }
     let mpi = try MPILauncher.find(MPILauncher.Kind(rawValue: launcher.rawValue))
     let program = program ?? HostReport.programFolder + "/lockstepd"

@@ -8,8 +8,9 @@ struct Train: ParsableCommand {
     abstract: "Trains a run in this process, without MPI.",
     discussion: """
       Does what `lockstepd run` does, on one rank: with the same seed both follow
-      the same losses. INT (Ctrl-C), TERM or USR1 makes it finish the step, save a
-      checkpoint and stop with status 75.
+      the same losses. INT (Ctrl-C), TERM, HUP, USR1, USR2, XCPU or PWR makes it
+      finish the step, save a checkpoint and stop with status 75; another of the first
+      three, half a second later or more, ends it at once. Under nohup, HUP does nothing.
 
         lockstep train configs/default.yaml
         lockstep train configs/tiny-shakespeare.yaml --set corpus.text=input.txt
@@ -19,7 +20,7 @@ struct Train: ParsableCommand {
 
   func run() throws {
     Console.ignoreBrokenPipes()
-    Interruption.catchSignals()
+    Interruption.catchSignals("lockstep train")
     let configuration = try options.readConfiguration()
     let reporter = options.choices.makeReporter(configuration, style: Console.outputIsTerminal ? .live : .plain)
     let run = Run(configuration, group: SingleRank(), reporter: reporter, resume: options.choices.resume)

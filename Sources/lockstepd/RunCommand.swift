@@ -19,7 +19,8 @@ struct RunCommand: ParsableCommand {
       `lockstep view --directory checkpoints/<name>`.
 
       USR1 (which mpirun hands on to the ranks), or the end of training.timeLimit, makes it finish the step, save
-      a checkpoint and stop. The exit status is 0 when the run is finished, 75 when it was stopped and can be gone
+      a checkpoint and stop; so do INT, TERM, HUP, USR2, XCPU and PWR where they reach a rank. Another of INT, TERM
+      and HUP, half a second later or more, ends it at once. The exit status is 0 when the run is finished, 75 when it was stopped and can be gone
       on with, and 1 after an error.
       """)
 
@@ -28,7 +29,7 @@ struct RunCommand: ParsableCommand {
 
   func run() throws {
     Console.ignoreBrokenPipes()
-    Interruption.catchSignals()
+    Interruption.catchSignals("lockstepd")
     let status = MPIProgram.run("lockstepd") { group in
       // Read once, so that no rank can have another one.
       let own = try group.onFirst { try options.readConfiguration() }

@@ -35,7 +35,7 @@ struct ServeCommand: ParsableCommand {
 
   func run() throws {
     Console.ignoreBrokenPipes()
-    Interruption.catchSignals()
+    Interruption.catchSignals("lockstepd")
     let status = MPIProgram.run("lockstepd") { group in
       let daemon = try QueueDaemon(directory: directory, group: group, address: listening.listen) { configuration in
         logFormat.makeReporter(style: .plain, interval: .seconds(configuration.output.reportSeconds))

@@ -65,7 +65,7 @@ private final class FaultyRanks: RankGroup {
     try group.receive(values, from: rank)
   }
   func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws { try group.broadcast(bytes) }
-  func waitForAll() throws { try group.waitForAll() }
+  func waitForAll(_ meanwhile: () -> Void) throws { try group.waitForAll(meanwhile) }
   func makeLink() throws -> any RankLink { try group.makeLink() }
 }
 

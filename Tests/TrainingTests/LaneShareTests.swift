@@ -16,7 +16,7 @@ import Testing
       read.formUnion(range)
       tokens.copy(range, into: output)
     }
-    func verify(_ range: Range<Int>) {}
+    func verify(_ range: Range<Int>, meanwhile: () throws -> Void) {}
   }
 
   /// One of several ranks that pretends the others are there.
@@ -39,7 +39,7 @@ import Testing
     func send(_ values: UnsafeMutableBufferPointer<Float>, to rank: Int) {}
     func receive(_ values: UnsafeMutableBufferPointer<Float>, from rank: Int) {}
     func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {}
-    func waitForAll() {}
+    func waitForAll(_ meanwhile: () -> Void) {}
     func makeLink() -> any RankLink { preconditionFailure("nobody is there") }
   }
 

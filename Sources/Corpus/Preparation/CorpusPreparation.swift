@@ -8,10 +8,10 @@ import Files
 public enum CorpusPreparation {
   /// Opens the corpus a configuration describes, preparing it if that has not been done.
   ///
-  /// `progress` is called after every few megabytes. Throws `CorpusError` for settings and texts with
-  /// faults, `FileError` for files that cannot be read or written.
+  /// `progress` is called after every few megabytes, and may throw to end it: nothing of it is left then. Throws
+  /// `CorpusError` for settings and texts with faults, `FileError` for files that cannot be read or written.
   public static func open(
-    _ configuration: CorpusConfiguration, progress: @escaping (PreparationProgress) -> Void = { _ in }
+    _ configuration: CorpusConfiguration, progress: @escaping (PreparationProgress) throws -> Void = { _ in }
   ) throws -> PreparedCorpus {
     try configuration.validate()
     if !configuration.prepared.isEmpty { return try PreparedCorpus(directory: configuration.prepared) }
@@ -51,7 +51,7 @@ public enum CorpusPreparation {
   /// prepared there before. Throws as `open` does, and for a folder that holds anything else.
   public static func prepare(
     _ configuration: CorpusConfiguration, into directory: String,
-    progress: @escaping (PreparationProgress) -> Void = { _ in }
+    progress: @escaping (PreparationProgress) throws -> Void = { _ in }
   ) throws -> PreparedCorpus {
     try configuration.validate()
     guard configuration.prepared.isEmpty else {
@@ -69,12 +69,12 @@ public enum CorpusPreparation {
   }
 
   private static func findSources(
-    _ configuration: CorpusConfiguration, _ progress: @escaping (PreparationProgress) -> Void
+    _ configuration: CorpusConfiguration, _ progress: @escaping (PreparationProgress) throws -> Void
   ) throws -> CorpusSources {
     if let sources = try existingSources(configuration) { return sources }
     let lines = configuration.sampleLines
     try SampleText.write(lines: lines, seed: configuration.sampleSeed, to: sampleFolder(configuration)) {
-      progress(PreparationProgress(phase: .sampling, done: $0, total: lines))
+      try progress(PreparationProgress(phase: .sampling, done: $0, total: lines))
     }
     return try CorpusSources(withSample(configuration))
   }
@@ -106,7 +106,7 @@ public enum CorpusPreparation {
   }
 
   private static func make(
-    _ sources: CorpusSources, into directory: String, _ progress: @escaping (PreparationProgress) -> Void,
+    _ sources: CorpusSources, into directory: String, _ progress: @escaping (PreparationProgress) throws -> Void,
     keepsOther: () -> Bool
   ) throws -> PreparedCorpus {
     let staging = try StagingFolder(for: directory)

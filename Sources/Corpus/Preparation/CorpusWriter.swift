@@ -6,7 +6,7 @@ struct CorpusWriter {
   let sources: CorpusSources
   let parts: PartMap<[TextStretch]>
   let directory: String
-  let progress: (PreparationProgress) -> Void
+  let progress: (PreparationProgress) throws -> Void
 
   private var settings: CorpusConfiguration { sources.settings }
 
@@ -75,17 +75,19 @@ struct CorpusWriter {
         guard tokens.count <= expected - writer.written else { throw changed(stretch.path) }
         if settings.tokenizer == .words { unknown += tokens.count { $0 == Vocabulary.unknown } }
         try writer.write(tokens)
-        meter.advance(by: bytes)
+        try meter.advance(by: bytes)
       }
     }
     guard writer.written == expected else { throw changed(text.map(\.path).joined(separator: ", ")) }
     return CorpusManifest.Part(
-      tokens: expected, unknownTokens: unknown, sourceNats: try sourceNats(text), shards: writer.finish())
+      tokens: expected, unknownTokens: unknown, sourceNats: try sourceNats(text, meter), shards: writer.finish())
   }
 
-  private func sourceNats(_ text: [TextStretch]) throws -> Double? {
+  private func sourceNats(_ text: [TextStretch], _ meter: Meter) throws -> Double? {
     guard sources.haveProbabilities else { return nil }
-    return try text.reduce(0) { try $0 + LineProbabilities(beside: $1.path).nats(of: $1) }
+    return try text.reduce(0) { sum, stretch in
+      try sum + LineProbabilities(beside: stretch.path) { try meter.advance(by: 0) }.nats(of: stretch)
+    }
   }
 
   private func changed(_ path: String) -> CorpusError {
@@ -98,19 +100,19 @@ struct CorpusWriter {
 /// Adds up the bytes of one pass and reports them.
 private final class Meter {
   private var state: PreparationProgress
-  private let report: (PreparationProgress) -> Void
+  private let report: (PreparationProgress) throws -> Void
 
   init(
     _ phase: PreparationProgress.Phase, of parts: PartMap<[TextStretch]>,
-    _ report: @escaping (PreparationProgress) -> Void
+    _ report: @escaping (PreparationProgress) throws -> Void
   ) {
     let total = parts.all.joined().reduce(0) { $0 + $1.range.count }
     state = PreparationProgress(phase: phase, done: 0, total: total)
     self.report = report
   }
 
-  func advance(by bytes: Int) {
+  func advance(by bytes: Int) throws {
     state.done += bytes
-    report(state)
+    try report(state)
   }
 }

@@ -10,17 +10,23 @@ struct LineProbabilities {
   static func path(beside text: String) -> String { withoutExtension(text) + suffix }
 
   /// Reads the list beside a text. Throws `CorpusError` for what is no number and for a list that does not
-  /// have as many lines as the text.
-  init(beside text: String) throws {
+  /// have as many lines as the text, and what `meanwhile` throws, which is called now and then.
+  init(beside text: String, meanwhile: () throws -> Void = {}) throws {
     let path = LineProbabilities.path(beside: text)
-    let list = try MappedFile.withBytes(of: path) { String(decoding: $0, as: UTF8.self) }
-    let numbers = list.split(separator: "\n")
-    ofLine = try numbers.enumerated().map { index, number in
-      if let value = Double(number), value <= 0 { return value }
-      throw CorpusError(
-        "\(path), line \(index + 1)", "expected a natural-log probability, found \"\(number)\"",
-        remedy: "make the sample text again, or delete the list")
+    let list = try LineReader(path)
+    var numbers: [Double] = []
+    while let line = try list.next() {
+      if line.isEmpty { continue }
+      let number = String(decoding: line, as: UTF8.self)
+      guard let value = Double(number), value <= 0 else {
+        throw CorpusError(
+          "\(path), line \(list.count)", "expected a natural-log probability, found \"\(number)\"",
+          remedy: "make the sample text again, or delete the list")
+      }
+      numbers.append(value)
+      if list.count.isMultiple(of: 100_000) { try meanwhile() }
     }
+    ofLine = numbers
     let expected = try lines(in: TextStretch(wholeOf: text)).upperBound
     guard expected == ofLine.count else {
       throw CorpusError(

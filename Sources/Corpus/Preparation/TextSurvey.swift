@@ -17,16 +17,16 @@ struct TextSurvey {
   }
 
   /// Takes in one part's text. `gatherWords` is false where new words do not enter the vocabulary.
-  /// Returns how many tokens it has. `progress` is told the bytes of each piece.
+  /// Returns how many tokens it has. `progress` is told the bytes of each piece; what it throws ends the survey.
   mutating func read(
     _ text: [TextStretch], gatherWords: Bool, pieceSize: Int = TextStretch.pieceSize,
-    maximumDistinctWords: Int = TextSurvey.maximumDistinctWords, progress: (Int) -> Void
+    maximumDistinctWords: Int = TextSurvey.maximumDistinctWords, progress: (Int) throws -> Void
   ) throws -> Int {
     let before = tokens
     for stretch in text {
       if kind == .bytes {
         tokens += stretch.range.count
-        progress(stretch.range.count)
+        try progress(stretch.range.count)
         continue
       }
       try stretch.read(droppingMark: true, pieceSize: pieceSize) { piece, isLast in
@@ -36,7 +36,7 @@ struct TextSurvey {
           case .words: try countWords(piece, isLast: isLast)
           case .characters, .bytes: try gatherCharacters(piece, isLast: isLast)
           }
-        progress(consumed)
+        try progress(consumed)
         return consumed
       }
     }

@@ -64,9 +64,9 @@ public struct SampleText: Sequence, IteratorProtocol {
   public static func path(in directory: String) -> String { "\(directory)/sample.txt" }
 
   /// Writes `sample.txt`, and beside it `sample.logprob` with the natural-log probability of each line, one
-  /// decimal number on a line. `progress` is told how many lines are done. Throws `FileError`.
+  /// decimal number on a line. `progress` is told how many lines are done. Throws `FileError` and what `progress` throws.
   public static func write(
-    lines: Int, seed: UInt64, to directory: String, progress: (Int) -> Void = { _ in }
+    lines: Int, seed: UInt64, to directory: String, progress: (Int) throws -> Void = { _ in }
   ) throws {
     try FileSystem.createDirectory(directory)
     let text = path(in: directory)
@@ -76,7 +76,7 @@ public struct SampleText: Sequence, IteratorProtocol {
         for (index, line) in SampleText(seed: seed).prefix(lines).enumerated() {
           try textFile.write(line.words.joined(separator: " ") + "\n")
           try probabilities.write("\(line.logProbability)\n")
-          if index % 10_000 == 9_999 { progress(index + 1) }
+          if index % 10_000 == 9_999 { try progress(index + 1) }
         }
       }
     }

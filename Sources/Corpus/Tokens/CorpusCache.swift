@@ -29,18 +29,23 @@ public final class CorpusCache {
   }
 
   /// The corpus of a configuration, if all of it was sent; nil if not. Throws `CorpusError` and `FileError` where it is
-  /// damaged, which takes reading all of it.
-  public static func whole(for configuration: CorpusConfiguration) throws -> PreparedCorpus? {
+  /// damaged, which takes reading all of it, and what `meanwhile` throws.
+  public static func whole(
+    for configuration: CorpusConfiguration, meanwhile: () throws -> Void = {}
+  ) throws -> PreparedCorpus? {
     let directory = try directory(for: configuration)
     guard FileSystem.exists("\(directory)/\(CorpusManifest.fileName)") else { return nil }
     let corpus = try PreparedCorpus(directory: directory)
-    try corpus.verify()
+    try corpus.verify(meanwhile: meanwhile)
     return corpus
   }
 
   /// Looks at what is there of the tokens in some ranges of each part, or of all of them. What is of another corpus, or has
-  /// another size than it should, is removed. Throws `FileError`.
-  public init(_ directory: String, _ contents: CorpusContents, needed ranges: PartMap<[Range<Int>]>?) throws {
+  /// another size than it should, is removed. Throws `FileError`, and what `meanwhile` throws.
+  public init(
+    _ directory: String, _ contents: CorpusContents, needed ranges: PartMap<[Range<Int>]>?,
+    meanwhile: () throws -> Void = {}
+  ) throws {
     self.directory = directory
     self.contents = contents
     try FileSystem.createDirectory(directory)
@@ -51,7 +56,8 @@ public final class CorpusCache {
     for file in contents.pieces.files {
       let own = needed.filter(file.pieces.contains)
       if own.isEmpty { continue }
-      let (lacking, wrong) = try Self.look("\(directory)/\(file.shard.file)", file, own, contents.pieces)
+      let (lacking, wrong) = try Self.look(
+        "\(directory)/\(file.shard.file)", file, own, contents.pieces, meanwhile)
       missing += lacking
       problem = problem ?? wrong
     }
@@ -88,7 +94,7 @@ public final class CorpusCache {
 
   /// Which pieces a token file lacks, and what is wrong with it.
   private static func look(
-    _ path: String, _ file: TokenPieces.File, _ needed: [Int], _ all: TokenPieces
+    _ path: String, _ file: TokenPieces.File, _ needed: [Int], _ all: TokenPieces, _ meanwhile: () throws -> Void
   ) throws -> (lacking: [Int], problem: String?) {
     guard FileSystem.exists(path) else { return (needed, nil) }
     let mapped = try MappedFile(path)
@@ -102,7 +108,8 @@ public final class CorpusCache {
         )
       }
       var damaged = 0
-      let lacking = needed.filter { piece in
+      let lacking = try needed.filter { piece in
+        try meanwhile()
         let bytes = UnsafeRawBufferPointer(rebasing: mapped.bytes[file.bytes(of: piece)])
         defer { mapped.release(file.bytes(of: piece)) }
         if all.matches(bytes, piece) { return false }

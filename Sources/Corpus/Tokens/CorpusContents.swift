@@ -11,11 +11,12 @@ public struct CorpusContents: Sendable {
   /// Bytes of tokens that travel in one message, at most; a piece at least.
   static let messageSize = 1 << 20
 
-  /// Of a corpus that is whole, all of which is read. Throws `CorpusError` where it is damaged, and `FileError`.
-  public init(of corpus: PreparedCorpus, pieceSize: Int? = nil) throws {
+  /// Of a corpus that is whole, all of which is read. Throws `CorpusError` where it is damaged, `FileError`, and what
+  /// `meanwhile` throws.
+  public init(of corpus: PreparedCorpus, pieceSize: Int? = nil, meanwhile: () throws -> Void = {}) throws {
     manifest = corpus.manifest
     vocabulary = try MappedFile.withBytes(of: "\(corpus.directory)/\(manifest.vocabulary.file)") { Array($0) }
-    pieces = try TokenPieces(of: corpus, pieceSize: pieceSize)
+    pieces = try TokenPieces(of: corpus, pieceSize: pieceSize, meanwhile: meanwhile)
   }
 
   private struct Encoded: Codable {

@@ -73,11 +73,12 @@ public struct PreparedCorpus: Sendable {
       pieces: pieces?.files(of: part))
   }
 
-  /// Checks the token files that hold some of its tokens, or all. Throws `CorpusError` and `FileError`.
-  public func verify(_ ranges: PartMap<[Range<Int>]>? = nil) throws {
+  /// Checks the token files that hold some of its tokens, or all. Throws `CorpusError` and `FileError`, and what
+  /// `meanwhile` throws, which is called every few megabytes.
+  public func verify(_ ranges: PartMap<[Range<Int>]>? = nil, meanwhile: () throws -> Void = {}) throws {
     for part in CorpusPart.allCases {
       let reader = self.part(part)
-      for range in ranges?[part] ?? [0..<reader.count] { try reader.verify(range) }
+      for range in ranges?[part] ?? [0..<reader.count] { try reader.verify(range, meanwhile: meanwhile) }
     }
   }
 }

@@ -81,7 +81,7 @@ public final class TextTokens: TokenSource {
   }
 
   /// They have all been read once.
-  public func verify(_ range: Range<Int>) {}
+  public func verify(_ range: Range<Int>, meanwhile: () throws -> Void) {}
 
   /// The piece with a token: the last that begins at it or before, and is not empty.
   private func piece(of token: Int) -> Int {

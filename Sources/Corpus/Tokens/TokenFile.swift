@@ -7,8 +7,11 @@ struct TokenFile {
   private let vocabularySize: Int
 
   /// Throws `FileError`, and `CorpusError` for a file that is not what the manifest says. Of one that is not whole only
-  /// size and header are checked.
-  init(directory: String, shard: CorpusManifest.Shard, vocabularySize: Int, isWhole: Bool = true) throws {
+  /// size and header are checked. `meanwhile` is called every few megabytes; what it throws ends the check.
+  init(
+    directory: String, shard: CorpusManifest.Shard, vocabularySize: Int, isWhole: Bool = true,
+    _ meanwhile: () throws -> Void = {}
+  ) throws {
     self.vocabularySize = vocabularySize
     file = try MappedFile("\(directory)/\(shard.file)")
     format = TokenFormat(
@@ -18,7 +21,7 @@ struct TokenFile {
       throw damaged("expected a header for \(format.tokens) tokens of \(format.width) bytes, found another")
     }
     guard isWhole else { return }
-    let (digest, largest) = survey()
+    let (digest, largest) = try survey(meanwhile)
     try require("SHA-256", shard.sha256, digest)
     try require(largest: largest)
   }
@@ -49,7 +52,7 @@ struct TokenFile {
   }
 
   /// The digest of the whole file, and its largest token (-1 without any), in one pass.
-  private func survey() -> (digest: String, largest: Int) {
+  private func survey(_ meanwhile: () throws -> Void) throws -> (digest: String, largest: Int) {
     var digest = Digest()
     var largest = -1
     let step = TextStretch.pieceSize
@@ -59,6 +62,7 @@ struct TokenFile {
       digest.update(UnsafeRawBufferPointer(rebasing: file.bytes[piece]))
       largest = max(largest, self.largest(in: piece))
       file.release(piece)
+      try meanwhile()
     }
     return (digest.hex(), largest)
   }

@@ -62,15 +62,16 @@ struct TokenPieces: Equatable, Sendable {
     return files
   }
 
-  /// Of a corpus that is whole. Reads all of it; throws `CorpusError` where it is damaged.
-  init(of corpus: PreparedCorpus, pieceSize: Int? = nil) throws {
+  /// Of a corpus that is whole. Reads all of it; throws `CorpusError` where it is damaged, and what `meanwhile` throws.
+  init(of corpus: PreparedCorpus, pieceSize: Int? = nil, meanwhile: () throws -> Void = {}) throws {
     files = Self.files(corpus.manifest, pieceSize: pieceSize)
-    try corpus.verify()
+    try corpus.verify(meanwhile: meanwhile)
     var digests: [UInt8] = []
     for file in files {
       let mapped = try MappedFile("\(corpus.directory)/\(file.shard.file)")
-      withExtendedLifetime(mapped) {
+      try withExtendedLifetime(mapped) {
         for piece in file.pieces {
+          try meanwhile()
           digests += Digest.of(UnsafeRawBufferPointer(rebasing: mapped.bytes[file.bytes(of: piece)]))
           mapped.release(file.bytes(of: piece))
         }
@@ -144,8 +145,9 @@ struct PieceCheck {
   }
 
   /// Checks the pieces that hold some tokens of the file, each once.
-  mutating func require(_ tokens: Range<Int>, of mapped: TokenFile) throws {
+  mutating func require(_ tokens: Range<Int>, of mapped: TokenFile, _ meanwhile: () throws -> Void) throws {
     for piece in file.pieces(of: tokens) where !isRight[piece - file.firstPiece] {
+      try meanwhile()
       try mapped.verify(file.bytes(of: piece), digest: all.digest(of: piece))
       isRight[piece - file.firstPiece] = true
     }

@@ -41,13 +41,13 @@ public final class TokenReader: TokenSource {
     }
   }
 
-  /// Maps and checks the token files that hold these tokens. Throws `CorpusError`.
-  public func verify(_ range: Range<Int>) throws {
+  /// Maps and checks the token files that hold these tokens. Throws `CorpusError`, and what `meanwhile` throws.
+  public func verify(_ range: Range<Int>, meanwhile: () throws -> Void) throws {
     for shard in shards.indices
     where !range.isEmpty && starts[shard] < range.upperBound && range.lowerBound < starts[shard] + shards[shard].tokens
     {
       let own = range.clamped(to: starts[shard]..<starts[shard] + shards[shard].tokens)
-      _ = try file(shard, with: own.lowerBound - starts[shard]..<own.upperBound - starts[shard])
+      _ = try file(shard, with: own.lowerBound - starts[shard]..<own.upperBound - starts[shard], meanwhile)
     }
   }
 
@@ -55,13 +55,15 @@ public final class TokenReader: TokenSource {
   var mappedFiles: Int { files.count { $0 != nil } }
 
   /// A token file, in which these tokens have been checked.
-  private func file(_ shard: Int, with tokens: Range<Int>) throws -> TokenFile {
+  private func file(
+    _ shard: Int, with tokens: Range<Int>, _ meanwhile: () throws -> Void = {}
+  ) throws -> TokenFile {
     let file =
       try files[shard]
       ?? TokenFile(
-        directory: directory, shard: shards[shard], vocabularySize: vocabularySize, isWhole: checks == nil)
+        directory: directory, shard: shards[shard], vocabularySize: vocabularySize, isWhole: checks == nil, meanwhile)
     files[shard] = file
-    try checks?[shard].require(tokens, of: file)
+    try checks?[shard].require(tokens, of: file, meanwhile)
     return file
   }
 }
