@@ -33,6 +33,8 @@ public struct FileError: Error, CustomStringConvertible, Equatable {
     case ENOENT: "check the path, which is taken from \(Self.workingDirectory)"
     case EACCES, EPERM: "check who owns it and its permissions"
     case EROFS: "the file system is read-only: choose another folder"
+    case EFBIG: "it would be larger than files may be here: raise the limit (ulimit -f), or choose another file system"
+    case EEXIST: "there is something of that name: name another, or remove it"
     case ENOSPC: "free some space or choose a folder on another disk"
     case EDQUOT: "your disk quota is used up: free some space"
     case EISDIR: "it is a folder: name a file"

@@ -27,6 +27,10 @@ public enum FileSystem {
     return String(cString: real)
   }
 
+  /// Lets a write beyond the limit on file sizes (`ulimit -f`) fail with EFBIG, as one on a full disk fails, rather than end
+  /// the process by XFSZ.
+  public static func letLimitsFail() { signal(SIGXFSZ, SIG_IGN) }
+
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
   /// Makes a folder and those above it that are missing; one that is there already is fine.
@@ -40,7 +44,9 @@ public enum FileSystem {
     let code = errno
     // Another process may have been faster.
     guard code == EEXIST, exists(path), try status(path).isDirectory else {
-      throw FileError(operation: "make folder", path: path, code: code == EEXIST && exists(path) ? ENOTDIR : code)
+      // A link that leads nowhere is there, and what it leads to is not.
+      let isLost = code == EEXIST && !exists(path)
+      throw FileError(operation: "make folder", path: path, code: code != EEXIST ? code : isLost ? ENOENT : ENOTDIR)
     }
   }
 

@@ -73,9 +73,12 @@ public enum CorpusPreparation {
   ) throws -> CorpusSources {
     if let sources = try existingSources(configuration) { return sources }
     let lines = configuration.sampleLines
-    try SampleText.write(lines: lines, seed: configuration.sampleSeed, to: sampleFolder(configuration)) {
+    let folder = sampleFolder(configuration)
+    let staging = try StagingFolder(for: folder)
+    try SampleText.write(lines: lines, seed: configuration.sampleSeed, to: staging.path) {
       try progress(PreparationProgress(phase: .sampling, done: $0, total: lines))
     }
+    try staging.publish { FileSystem.exists(SampleText.path(in: folder)) }
     return try CorpusSources(withSample(configuration))
   }
 
