@@ -158,7 +158,8 @@ extension ControlDesk: Reporter {
     case .distributed(let summary):
       log(.info, "sent \(summary.bytes) bytes of tokens to \(summary.hosts.count { $0.bytes > 0 }) hosts")
     case .warning(let message): log(.warning, message)
-    case .resumed(let path, let step, _): log(.info, "going on from \(path), step \(step)")
+    case .begins(let name, let directory): log(.info, "run \(name) begins in \(directory)")
+    case .resumed(let name, let path, let step, _): log(.info, "run \(name) resumes at step \(step) from \(path)")
     case .begunFrom(let path, let known, let size):
       log(.info, "begun with \(path), which knows \(known) of \(size) tokens")
     case .test(let loss, let perplexity, _):

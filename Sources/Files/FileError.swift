@@ -20,17 +20,11 @@ public struct FileError: Error, CustomStringConvertible, Equatable {
     return "cannot \(operation) \(path): \(reason); \(remedy)"
   }
 
-  private static var workingDirectory: String {
-    guard let path = getcwd(nil, 0) else { return "the working directory" }
-    defer { free(path) }
-    return String(cString: path)
-  }
-
   private var remedy: String? {
     switch code {
     case ENOENT where path.isEmpty: "a path is missing"
     case ENOENT where path.hasPrefix("/"): "check the path"
-    case ENOENT: "check the path, which is taken from \(Self.workingDirectory)"
+    case ENOENT: "check the path, which is taken from \(FileSystem.workingDirectory)"
     case EACCES, EPERM: "check who owns it and its permissions"
     case EROFS: "the file system is read-only: choose another folder"
     case EFBIG: "it would be larger than files may be here: raise the limit (ulimit -f), or choose another file system"

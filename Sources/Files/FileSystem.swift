@@ -31,6 +31,13 @@ public enum FileSystem {
   /// the process by XFSZ.
   public static func letLimitsFail() { signal(SIGXFSZ, SIG_IGN) }
 
+  /// `getcwd(3)`.
+  public static var workingDirectory: String {
+    guard let path = getcwd(nil, 0) else { return "the working directory" }
+    defer { free(path) }
+    return String(cString: path)
+  }
+
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
   /// Makes a folder and those above it that are missing; one that is there already is fine.

@@ -68,7 +68,7 @@ public struct RunChoices: ParsableArguments {
 
   @Option(
     help:
-      "What to do about checkpoints already in the run's folder: auto: go on from the newest; never: refuse to start if there are any."
+      "What to do about checkpoints already in the run's folder: auto: resume from the newest, begin if there is none; always: refuse to start if there is none; never: if there are any."
   )
   public var resume: ResumePolicy = .auto
 

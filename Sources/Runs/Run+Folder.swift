@@ -18,7 +18,7 @@ struct RunFolder {
 
 /// The run's folder, before the first step.
 extension Run {
-  private var store: CheckpointStore { CheckpointStore("\(configuration.output.directory)/\(configuration.name)") }
+  var store: CheckpointStore { CheckpointStore("\(configuration.output.directory)/\(configuration.name)") }
 
   /// Takes the folder. Where the machines do not share it, the first rank gets the newest checkpoint that any of them has,
   /// and copies of what is saved will go to another machine. All ranks take part.

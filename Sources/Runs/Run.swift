@@ -10,6 +10,8 @@ public enum ResumePolicy: String, CaseIterable, Sendable {
   case auto
   /// Refuse a folder that is not empty.
   case never
+  /// Go on from the newest checkpoint that is whole; refuse where there is none.
+  case always
 }
 
 /// How a run ended.
@@ -64,16 +66,18 @@ public final class Run {
     control?.runDoes(.preparing)
     group.does(RunActivity.preparing.rawValue, step: 0, isResting: false)
     group.limitStalls(to: configuration.training.stallTimeout)
-    reporter.report(.configuration(try ConfigurationReader.yaml(of: configuration)))
     let machines = try Machines(group)
-    let corpus = try openCorpus(machines, bell)
-    try prepareRanks(corpus, machines.hosts)
     let folder = try takeFolder(machines, bell)
     defer { withExtendedLifetime(folder) {} }
+    let point = try group.onFirst { try ResumePoint(store, configuration, resume) }
+    point?.tell(reporter, name: configuration.name, directory: store.directory)
+    reporter.report(.configuration(try ConfigurationReader.yaml(of: configuration)))
+    let corpus = try openCorpus(machines, bell)
+    try prepareRanks(corpus, machines.hosts)
     switch try split().role {
     case .evaluating(let part, let link): return try evaluate(corpus, folder, part, link, bell)
     case .training(let part, let link):
-      return try train(corpus, folder, part, link, machines.hosts, interruption, bell)
+      return try train(corpus, folder, point, part, link, machines.hosts, interruption, bell)
     }
   }
 
@@ -85,8 +89,8 @@ public final class Run {
 
   /// On a rank that trains, `part` being all that do.
   private func train(
-    _ corpus: PreparedCorpus, _ folder: RunFolder, _ part: any RankGroup, _ link: (any EvaluatorLink)?,
-    _ hosts: [String], _ interruption: Interruption, _ bell: StopBell
+    _ corpus: PreparedCorpus, _ folder: RunFolder, _ point: ResumePoint?, _ part: any RankGroup,
+    _ link: (any EvaluatorLink)?, _ hosts: [String], _ interruption: Interruption, _ bell: StopBell
   ) throws -> RunOutcome {
     let (loop, pool) = try ready(bell) {
       let trainer = try makeTrainer(corpus, part, bell)
@@ -99,7 +103,7 @@ public final class Run {
       return (loop, pool)
     }
     do {
-      try loop.beginOrResume(resume)
+      try loop.beginOrResume(point)
       report(corpus, loop.trainer)
       try loop.introduce()
       let outcome = try loop.run()

@@ -3,6 +3,8 @@ import Training
 
 /// What a run tells whoever watches it. Every value is also a JSON line.
 public enum RunEvent: Sendable {
+  /// The run is new, and will be in this folder; the first event, where it is not `resumed`.
+  case begins(name: String, directory: String)
   /// The configuration as it stands, as YAML.
   case configuration(String)
   case preparing(phase: String, done: Int, total: Int)
@@ -10,7 +12,8 @@ public enum RunEvent: Sendable {
   case model(ModelSummary)
   /// Something that people should know of, and that does not stop the run.
   case warning(String)
-  case resumed(path: String, step: Int, epoch: Int)
+  /// The first event of a run that goes on.
+  case resumed(name: String, path: String, step: Int, epoch: Int)
   /// The run begins with a trained model, which knows so many tokens of the vocabulary.
   case begunFrom(path: String, knownTokens: Int, vocabularySize: Int)
   case step(StepSummary)
@@ -163,12 +166,16 @@ public enum RunEvent: Sendable {
 extension RunEvent: Encodable {
   private enum Key: String, CodingKey {
     case event, configuration, phase, done, total, path, message, step, epoch, loss, perplexity, bitsPerToken, isBest
-    case knownTokens, vocabularySize, host
+    case knownTokens, vocabularySize, host, name
   }
 
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: Key.self)
     switch self {
+    case .begins(let name, let directory):
+      try container.encode("begins", forKey: .event)
+      try container.encode(name, forKey: .name)
+      try container.encode(directory, forKey: .path)
     case .configuration(let yaml):
       try container.encode("configuration", forKey: .event)
       try container.encode(yaml, forKey: .configuration)
@@ -186,8 +193,9 @@ extension RunEvent: Encodable {
     case .warning(let message):
       try container.encode("warning", forKey: .event)
       try container.encode(message, forKey: .message)
-    case .resumed(let path, let step, let epoch):
+    case .resumed(let name, let path, let step, let epoch):
       try container.encode("resumed", forKey: .event)
+      try container.encode(name, forKey: .name)
       try container.encode(path, forKey: .path)
       try container.encode(step, forKey: .step)
       try container.encode(epoch, forKey: .epoch)

@@ -9,11 +9,12 @@ import Training
 extension RunLoop {
   /// Starts afresh, or from the newest checkpoint. Rank 0 alone reads the file; the others are told where the run
   /// stands, and tensors are broadcast.
-  func beginOrResume(_ policy: ResumePolicy) throws {
-    let file = try group.onFirst { try findCheckpoint(policy) } ?? nil
+  func beginOrResume(_ point: ResumePoint?) throws {
+    let file = point?.take()
     var laneStates: [Float] = []
     _ = try group.onFirst {
       guard let file else { return }
+      try requireCorpus(of: file)
       try file.readParameters(into: trainer.parameters)
       for slot in trainer.optimizer.slots {
         try file.readOptimizer(slot: slot.name, into: slot.buffer, layout: trainer.parameters.layout)
@@ -39,7 +40,6 @@ extension RunLoop {
     if trainer.progress.finished == nil { results.reopen() }
     guard let file else { return }
     folder.copier?.saved(step: found.progress.step, best: bestStep)
-    reporter.report(.resumed(path: file.path, step: file.card.progress.step, epoch: file.card.progress.epoch))
     let provenance = Provenance.current(ranks: group.count)
     if file.card.provenance != provenance {
       reporter.report(
@@ -67,23 +67,11 @@ extension RunLoop {
     let results: RunResults
   }
 
-  private func findCheckpoint(_ policy: ResumePolicy) throws -> CheckpointFile? {
-    if try policy == .never && !store.isEmpty() { throw RunError.folderIsNotEmpty(store.directory) }
-    let file = try store.newest { [reporter] path, error in
-      reporter.report(.warning("passed over a checkpoint that cannot be read: \(error)"))
-    }
-    guard let file else { return nil }
-    for (key, value) in RunConfiguration.fixedSettings {
-      let (before, now) = (value(file.card.configuration), value(configuration))
-      if before != now {
-        throw CheckpointError.otherRun(directory: store.directory, key: key, before: before, now: now)
-      }
-    }
+  private func requireCorpus(of file: CheckpointFile) throws {
     guard file.card.corpus.fingerprint == corpus.identity.fingerprint else {
       throw CheckpointError.otherRun(
         directory: store.directory, key: "a corpus of", before: "\(file.card.corpus)", now: "\(corpus.identity)")
     }
-    return file
   }
 
   /// Copies the state of the run and lets it be saved; all ranks take part.

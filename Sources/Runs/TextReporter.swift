@@ -18,6 +18,7 @@ public final class TextReporter: Reporter {
 
   public func report(_ event: RunEvent) {
     switch event {
+    case .begins(let name, let directory): line("run \(name) begins in \(directory)")
     case .configuration(let yaml):
       line("configuration")
       for entry in yaml.split(separator: "\n", omittingEmptySubsequences: false) where !entry.isEmpty {
@@ -39,8 +40,8 @@ public final class TextReporter: Reporter {
           + "oneDNN \(model.oneDNN) with \(model.instructionSet)")
       line("steps    \(model.stepsPerEpoch.formatted()) an epoch, \(model.totalSteps.formatted()) in all")
     case .warning(let message): line("warning: \(message)")
-    case .resumed(let path, let step, let epoch):
-      line("resuming from \(path): step \(step), \(epoch) epoch\(epoch == 1 ? "" : "s") complete")
+    case .resumed(let name, let path, let step, let epoch):
+      line("run \(name) resumes at step \(step) (\(epoch) epoch\(epoch == 1 ? "" : "s") complete) from \(path)")
     case .begunFrom(let path, let known, let size):
       let all = known == size ? "all \(size)" : "\(known) of \(size)"
       line("beginning with \(path), which knows \(all) tokens\(known == size ? "" : "; the others begin afresh")")

@@ -42,7 +42,7 @@ import Testing
 
     let end = set("training.maximumSteps=\(try folder.savedStep(of: "asked") + 20)")
     let rest = try Programs.lockstepd(ranks: 2, command + set("name=asked") + end, in: folder.path)
-    #expect(rest.status == 0 && rest.output.contains("resuming from"), "\(rest.error)")
+    #expect(rest.status == 0 && rest.output.contains("resumes at step"), "\(rest.error)")
     let alone = try Programs.lockstepd(ranks: 2, command + set("name=alone") + end, in: folder.path, seconds: 600)
     try #require(alone.status == 0, "\(alone.error)")
     #expect(try folder.numbers(of: "asked") == folder.numbers(of: "alone"))

@@ -66,7 +66,7 @@ import Testing
     let killed = try launch(command + set("name=killed"), in: folder, environment: ["LOCKSTEP_TEST_LAUNCH": value])
     #expect(killer.wait() == 1)
     #expect(killed.status == 0, "\(killed.error)")
-    #expect(killed.output.contains("resuming from"), "\(killed.output)")
+    #expect(killed.output.contains("resumes at step"), "\(killed.output)")
     let story = try #require(killed.error.split(separator: "\n").last)
     #expect(story.hasPrefix("lockstep launch: finished, after 1 restart. "), "\(killed.error)")
     #expect(story.contains("killed") && story.contains("; training again "), "\(story)")
@@ -109,7 +109,7 @@ import Testing
     submitted.wait()
     #expect(killer.wait() == 1)
     #expect(outcome.status == 0, "\(outcome.error)")
-    #expect(outcome.output.contains("resuming from"), "\(outcome.output)")
+    #expect(outcome.output.contains("resumes at step"), "\(outcome.output)")
     #expect(outcome.error.contains("lockstep launch: finished, after 1 restart. "), "\(outcome.error)")
   }
 

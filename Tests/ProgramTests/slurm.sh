@@ -117,7 +117,7 @@ goes_on_and_ends() {
   configure "$name" $((step + 20))
   within 90 "job $job queued again" was_restarted
   within 300 "job $job completed" is_in_state COMPLETED
-  log_has '^resuming from' || fail "job $job: expected it to go on from its checkpoint"
+  log_has ' resumes at step ' || fail "job $job: expected it to go on from its checkpoint"
   log_has "^finished (maximum-steps).* $((step + 20)) steps" || fail "job $job: expected $((step + 20)) steps"
 }
 
