@@ -10,6 +10,10 @@ public enum CheckpointError: PassingError, CustomStringConvertible, Equatable {
   case inUse(directory: String)
   /// Its parts do not fit together.
   case malformed(path: String, problem: String)
+  /// A checkpoint of another step than it is named after.
+  case misnamed(path: String, step: Int)
+  /// It has a checkpoint's name, and is a folder, a pipe or a device.
+  case notAFile(path: String)
   /// A file of another kind than is wanted; `problem` says what to do.
   case otherKind(path: String, problem: String)
   /// A number of a model that half precision has no room for.
@@ -31,6 +35,10 @@ public enum CheckpointError: PassingError, CustomStringConvertible, Equatable {
       "\(directory) is in use by another process that trains this run; wait for it, end it, or give the run another name"
     case .malformed(let path, let problem):
       "\(path): \(problem); the file was written by another version or from another configuration"
+    case .misnamed(let path, let step):
+      "\(path): expected the checkpoint that its name says, found that of step \(step); give it its own name, or move it out "
+        + "of the folder"
+    case .notAFile(let path): "\(path): expected a file, found a folder, a pipe or a device; move it out of the folder"
     case .otherKind(let path, let problem): "\(path): \(problem)"
     case .tooLargeForHalf(let tensor, let value):
       "\(tensor) holds \(value); expected numbers of at most 65504, the largest in half precision; export in single"

@@ -14,12 +14,17 @@ public struct CheckpointStore: Sendable {
     return "\(directory)/step-\(String(repeating: "0", count: max(0, 8 - digits.count)))\(digits).h5"
   }
 
-  /// Steps of the checkpoints there are, in order. Names tell, not contents.
-  public func steps() throws -> [Int] {
+  /// Steps of the checkpoints there are, in order. Names tell, not contents; what is no file is none.
+  public func steps() throws -> [Int] { try named().filter { FileSystem.isFile(path(step: $0)) } }
+
+  /// Steps for which there is something of a checkpoint's name, exactly as `path(step:)` writes it.
+  private func named() throws -> [Int] {
     guard FileSystem.exists(directory) else { return [] }
     return try FileSystem.list(directory).compactMap { name in
-      guard name.hasPrefix("step-"), name.hasSuffix(".h5") else { return nil }
-      return Int(name.dropFirst(5).dropLast(3))
+      guard name.hasPrefix("step-"), name.hasSuffix(".h5"), let step = Int(name.dropFirst(5).dropLast(3)), step >= 0,
+        FileSystem.name(of: path(step: step)) == name
+      else { return nil }
+      return step
     }.sorted()
   }
 
@@ -66,22 +71,42 @@ public struct CheckpointStore: Sendable {
     return path
   }
 
-  /// The newest checkpoint that is whole, nil if there is none at all. Damaged ones are told to `damaged` and
-  /// passed over; throws `CheckpointError.noneValid` when that leaves nothing. What another program, another user or
+  /// Gives what has a checkpoint's name, and is none, another one. Returns that; nil if there is nothing.
+  public func setAside(step: Int) throws -> String? {
+    let path = path(step: step)
+    guard FileSystem.exists(path) else { return nil }
+    let number = (1...).first { !FileSystem.exists("\(path).set-aside-\($0)") } ?? 1
+    let aside = "\(path).set-aside-\(number)"
+    try FileSystem.rename(path, to: aside)
+    return aside
+  }
+
+  /// The newest checkpoint that is whole, nil if there is none at all. Damaged ones, those of another step than they are
+  /// named after, and what has such a name and is no file, are told to `damaged` and passed over; throws
+  /// `CheckpointError.noneValid` when that leaves none of the files. What another program, another user or
   /// more memory could read is not damaged: such errors are thrown.
   public func newest(damaged: (_ path: String, _ error: any Error) -> Void) throws -> CheckpointFile? {
-    let steps = try steps()
-    for step in steps.reversed() {
+    var files = 0
+    for step in try named().reversed() {
+      let path = path(step: step)
+      guard FileSystem.isFile(path) else {
+        damaged(path, CheckpointError.notAFile(path: path))
+        continue
+      }
+      files += 1
       do {
-        return try CheckpointFile(path(step: step))
+        let file = try CheckpointFile(path)
+        let found = file.card.progress.step
+        if found == step { return file }
+        damaged(path, CheckpointError.misnamed(path: path, step: found))
       } catch let error as HDF5Error where error.reason != .newer {
-        damaged(path(step: step), error)
+        damaged(path, error)
       } catch let error as CheckpointError {
-        damaged(path(step: step), error)
+        damaged(path, error)
       }
     }
-    if steps.isEmpty { return nil }
-    throw CheckpointError.noneValid(directory: directory, damaged: steps.count)
+    if files == 0 { return nil }
+    throw CheckpointError.noneValid(directory: directory, damaged: files)
   }
 
   /// What the newest checkpoint that is whole is, nil if there is none. It is read once, piece by piece, to verify it; of
@@ -96,12 +121,14 @@ public struct CheckpointStore: Sendable {
 
   /// Removes all but the last `keep` checkpoints (0: keeps all) up to step `newest`, which has just been saved, and those
   /// of the steps in `keeping`; then, while those left take more than `budget` bytes (nil: no limit), the oldest of them.
-  /// The newest and those in `keeping` stay. Returns the bytes that are left. Later ones are damaged files that were passed over: they
-  /// are left for people to see.
+  /// The newest and those in `keeping` stay. Returns the bytes that are left. Those in `passedOver` are no checkpoints of
+  /// this run, and later ones neither: they are left for people to see.
   @discardableResult
-  public func prune(keep: Int, newest: Int, keeping: Set<Int>, budget: Int? = nil) throws -> Int {
+  public func prune(
+    keep: Int, newest: Int, keeping: Set<Int>, passedOver: Set<String> = [], budget: Int? = nil
+  ) throws -> Int {
     func remove(_ step: Int) throws { try FileSystem.remove(path(step: step)) }
-    let steps = try steps().filter { $0 <= newest }
+    let steps = try steps().filter { $0 <= newest && !passedOver.contains(path(step: $0)) }
     let old = keep > 0 ? steps.dropLast(keep) : []
     for step in old where !keeping.contains(step) { try remove(step) }
     let kept = steps.filter { !old.contains($0) || keeping.contains($0) }

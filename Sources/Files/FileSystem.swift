@@ -31,6 +31,12 @@ public enum FileSystem {
   /// the process by XFSZ.
   public static func letLimitsFail() { signal(SIGXFSZ, SIG_IGN) }
 
+  /// Whether a path leads to a regular file.
+  public static func isFile(_ path: String) -> Bool {
+    var result = stat()
+    return stat(path, &result) == 0 && result.st_mode & S_IFMT == S_IFREG
+  }
+
   /// `getcwd(3)`.
   public static var workingDirectory: String {
     guard let path = getcwd(nil, 0) else { return "the working directory" }

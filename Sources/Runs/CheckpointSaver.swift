@@ -38,6 +38,9 @@ final class CheckpointSaver {
     let safeBest = Mutex<Int?>(nil)
   }
 
+  /// Paths of checkpoints at which there is something else: see `ResumePoint`. It is not written over.
+  var passedOver: Set<String> = []
+
   init(_ store: CheckpointStore, _ output: OutputConfiguration) {
     self.store = store
     self.output = output
@@ -54,12 +57,18 @@ final class CheckpointSaver {
     thread.finish()
     let copy = try checkpoint.copy(into: &snapshot)
     let copied = clock.now
-    thread.start { [store, output, finished] in
+    let isTaken = passedOver.remove(store.path(step: copy.card.progress.step)) != nil
+    thread.start { [store, output, finished, passedOver] in
       var error: (any Error)?
       var problem: String?
       do {
-        _ = try store.save(copy)
-        problem = Self.tidy(store, output, copy, keeping: underEvaluation, finished)
+        let aside = isTaken ? try store.setAside(step: copy.card.progress.step) : nil
+        let path = try store.save(copy)
+        let problems = [
+          aside.map { "what was passed over in \(path) is now \($0)" },
+          Self.tidy(store, output, copy, keeping: underEvaluation, passedOver, finished),
+        ]
+        problem = problems.contains { $0 != nil } ? problems.compactMap { $0 }.joined(separator: "; ") : nil
       } catch let failure {
         error = failure
       }
@@ -74,7 +83,7 @@ final class CheckpointSaver {
   /// Removes old checkpoints, now that one is safe, and saves the curves beside it; says what went wrong.
   private static func tidy(
     _ store: CheckpointStore, _ output: OutputConfiguration, _ saved: Checkpoint, keeping underEvaluation: Int?,
-    _ finished: Finished
+    _ passedOver: Set<String>, _ finished: Finished
   ) -> String? {
     var problems: [String] = []
     func attempt(_ body: () throws -> Void) {
@@ -90,7 +99,7 @@ final class CheckpointSaver {
       let budget = output.diskBudget > 0 ? Int(output.diskBudget * 1e9) : nil
       let left = try store.prune(
         keep: output.keep, newest: progress.step, keeping: Set([best, underEvaluation].compactMap { $0 }),
-        budget: budget)
+        passedOver: passedOver, budget: budget)
       if let budget, left > budget {
         problems.append(
           "the checkpoints that have to stay take \(left) bytes; expected at most \(budget) (output.diskBudget)")

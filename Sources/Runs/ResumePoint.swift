@@ -5,20 +5,15 @@ import Training
 final class ResumePoint {
   /// Mapped for as long as somebody has it.
   private var file: CheckpointFile?
-  /// What was passed over to find it.
-  let passedOver: [PassedOver]
-
-  struct PassedOver {
-    let path: String
-    let error: any Error
-  }
+  /// What was passed over to find it, by path.
+  let passedOver: [(path: String, error: any Error)]
 
   /// Looks into the run's folder, which this process has to itself. Throws `RunError` for what `policy` rules out,
   /// `CheckpointError` for another run or where no checkpoint can be read, `HDF5Error` and `FileError`.
   init(_ store: CheckpointStore, _ configuration: RunConfiguration, _ policy: ResumePolicy) throws {
     if try policy == .never && !store.isEmpty() { throw RunError.folderIsNotEmpty(store.directory) }
-    var passedOver: [PassedOver] = []
-    file = try store.newest { passedOver.append(PassedOver(path: $0, error: $1)) }
+    var passedOver: [(path: String, error: any Error)] = []
+    file = try store.newest { passedOver.append(($0, $1)) }
     self.passedOver = passedOver
     guard let file else {
       if policy == .always { throw RunError.nothingToResume(store.directory) }

@@ -11,6 +11,7 @@ extension RunLoop {
   /// stands, and tensors are broadcast.
   func beginOrResume(_ point: ResumePoint?) throws {
     let file = point?.take()
+    saver?.passedOver = Set((point?.passedOver ?? []).map { $0.path })
     var laneStates: [Float] = []
     _ = try group.onFirst {
       guard let file else { return }

@@ -194,9 +194,36 @@ import Training
     let writer = try HDF5Writer(kind: "checkpoint", formatVersion: 99)
     try writer.save(to: store.path(step: 2))
     expectError("99") { _ = try store.newest { _, _ in } }
-    try FileSystem.remove(store.path(step: 2))
-    try FileSystem.createDirectory(store.path(step: 2))
-    expectError("it is a folder") { _ = try store.newest { _, _ in } }
+  }
+
+  /// What has a checkpoint's name, or nearly, and is none of this run's.
+  @Test func oddOnesAreToldAndPassedOver() throws {
+    let folder = try TemporaryFolder()
+    let store = CheckpointStore(folder.path)
+    for step in [1, 2] { _ = try store.save(checkpoint(step: step)) }
+    try FileManager.default.copyItem(atPath: store.path(step: 1), toPath: store.path(step: 9999))
+    try FileSystem.createDirectory(store.path(step: 10_000))
+    #expect(mkfifo(store.path(step: 10_001), 0o600) == 0)
+    try FileManager.default.createSymbolicLink(
+      atPath: store.path(step: 10_002), withDestinationPath: folder.file("nowhere"))
+    let odd = ["step--5.h5", "step-5.h5", "step-+0000005.h5", "step-000000005.h5", "step-0x000005.h5", "step-.h5"]
+    for name in odd { try folder.write(name, "x") }
+
+    var passedOver: [String] = []
+    #expect(try store.newest { _, error in passedOver.append("\(error)") }?.card.progress.step == 2)
+    try #require(passedOver.count == 4)
+    for error in passedOver.prefix(3) { #expect(error.contains("expected a file")) }
+    #expect(passedOver[3].contains("step-00009999.h5") && passedOver[3].contains("found that of step 1"))
+    #expect(try store.steps() == [1, 2, 9999])
+
+    // They are neither counted nor removed.
+    _ = try store.save(checkpoint(step: 20_000))
+    try store.prune(keep: 1, newest: 20_000, keeping: [], passedOver: [store.path(step: 9999)])
+    #expect(try store.steps() == [9999, 20_000])
+    #expect(try odd.allSatisfy(FileSystem.list(folder.path).contains))
+    let aside = try #require(try store.setAside(step: 9999))
+    #expect(try store.setAside(step: 9999) == nil && FileSystem.isFile(aside))
+    #expect(try store.steps() == [20_000])
   }
 
   @Test func theLastAndTheBestAreKept() throws {
