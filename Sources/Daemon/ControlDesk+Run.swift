@@ -29,11 +29,8 @@ extension ControlDesk: RunControl {
           role: rank < beginning.hosts.count - beginning.evaluators ? .training : .evaluating)
       }
       state.configuration = RunConfigurationText(run: beginning.name, yaml: beginning.configuration)
-      var curves = CurveTables(run: beginning.name)
-      for point in beginning.curves.training { curves.append(point) }
-      for point in beginning.curves.validation { curves.append(point) }
-      state.curves = curves
-      state.toldRows = curves.training.step.count
+      state.curves = beginning.curves
+      state.toldStep = beginning.curves.training.last?.step ?? 0
       state.samples = beginning.samples.map(SampleText.init)
       state.hasRun = true
       state.tellStatus(uptime, always: true)
@@ -183,9 +180,9 @@ extension ControlDesk: Reporter {
         state.status.run?.bestStep = point.step
       }
       state.tellStatus(uptime, always: true)
-      var row = CurveTables(run: state.status.run?.name ?? "")
+      var row = Curves()
       row.append(point)
-      state.emit(.curves(row))
+      state.emit(.curves(CurveTables(run: state.status.run?.name ?? "", row)))
     }
   }
 }

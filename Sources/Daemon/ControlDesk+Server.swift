@@ -17,8 +17,9 @@ extension ControlDesk: ControlBackend {
   }
 
   public func curves(after step: Int, points: Int) throws -> CurveTables {
-    guard let curves = withState({ $0.curves }) else { throw Self.noRunYet }
-    return curves.thinned(after: step, points: points)
+    let (known, run) = withState { ($0.curves, $0.status.run?.name ?? "") }
+    guard let known else { throw Self.noRunYet }
+    return CurveTables(run: run, known).thinned(after: step, points: points)
   }
 
   public func samples() -> SampleList { SampleList(samples: withState { $0.samples }) }

@@ -23,7 +23,7 @@ public final class ControlDesk: @unchecked Sendable {
   struct State {
     var status: Status
     var configuration: RunConfigurationText?
-    var curves: CurveTables?
+    var curves: Curves?
     var samples: [SampleText] = []
     /// Whether there is a run that wishes reach.
     var hasRun = false
@@ -32,8 +32,8 @@ public final class ControlDesk: @unchecked Sendable {
     var lastRequest = 0
     /// Of the queue, the job that runs.
     var job: Int?
-    /// Rows told to followers.
-    var toldRows = 0
+    /// The last step whose row was told to followers.
+    var toldStep = 0
     var lastStatus: ContinuousClock.Instant?
     var followers: [Int: AsyncStream<Event>.Continuation] = [:]
     var lastFollower = 0
@@ -153,41 +153,28 @@ extension ControlDesk.State {
     lastStatus = now
     status.uptime = uptime
     emit(.status(status))
-    guard let curves, curves.training.step.count > toldRows else { return }
-    emit(.curves(curves.rows(from: toldRows)))
-    toldRows = curves.training.step.count
+    guard let curves, let last = curves.training.last, last.step > toldStep else { return }
+    var new = Curves()
+    new.training = Array(curves.training.drop { $0.step <= toldStep })
+    emit(.curves(CurveTables(run: status.run?.name ?? "", new)))
+    toldStep = last.step
   }
 }
 
 extension CurveTables {
-  /// The training curve from a row on; no validation.
-  fileprivate func rows(from first: Int) -> CurveTables {
-    var part = CurveTables(run: run)
-    part.training.step = Array(training.step[first...])
-    part.training.epoch = Array(training.epoch[first...])
-    part.training.loss = Array(training.loss[first...])
-    part.training.perplexity = Array(training.perplexity[first...])
-    part.training.learningRate = Array(training.learningRate[first...])
-    part.training.gradientNorm = Array(training.gradientNorm[first...])
-    part.training.tokensPerSecond = Array(training.tokensPerSecond[first...])
-    return part
-  }
-
-  mutating func append(_ point: TrainingPoint) {
-    training.step.append(point.step)
-    training.epoch.append(point.epoch)
-    training.loss.append(point.loss.finite)
-    training.perplexity.append(point.perplexity.finite)
-    training.learningRate.append(point.learningRate.finite)
-    training.gradientNorm.append(point.gradientNorm.finite)
-    training.tokensPerSecond.append(point.tokensPerSecond.finite)
-  }
-
-  mutating func append(_ point: ValidationPoint) {
-    validation.step.append(point.step)
-    validation.epoch.append(point.epoch)
-    validation.loss.append(point.loss.finite)
-    validation.perplexity.append(point.perplexity.finite)
+  init(run: String, _ curves: Curves) {
+    self.init(run: run)
+    training.step = curves.training.map(\.step)
+    training.epoch = curves.training.map(\.epoch)
+    training.loss = curves.training.map(\.loss.finite)
+    training.perplexity = curves.training.map(\.perplexity.finite)
+    training.learningRate = curves.training.map(\.learningRate.finite)
+    training.gradientNorm = curves.training.map(\.gradientNorm.finite)
+    training.tokensPerSecond = curves.training.map(\.tokensPerSecond.finite)
+    validation.step = curves.validation.map(\.step)
+    validation.epoch = curves.validation.map(\.epoch)
+    validation.loss = curves.validation.map(\.loss.finite)
+    validation.perplexity = curves.validation.map(\.perplexity.finite)
   }
 }
 

@@ -285,7 +285,7 @@ final class RunLoop {
       validationLoss: evaluation.loss, step: task.step, epoch: task.epoch, isEndOfEpoch: task.isEndOfEpoch)
     let point = ValidationPoint(
       step: task.step, epoch: task.epoch, loss: evaluation.loss, perplexity: evaluation.perplexity)
-    curves.validation.append(point)
+    curves.append(point)
     return point
   }
 
@@ -336,7 +336,7 @@ final class RunLoop {
   }
 
   private func append(_ point: TrainingPoint) {
-    curves.training.append(point)
+    curves.append(point)
     reporter.report(.curve(point))
   }
 
