@@ -76,6 +76,8 @@ public struct Curves: Equatable, Sendable {
   public var training: [TrainingPoint] = []
   public var validation: [ValidationPoint] = []
   public var partial = PartialPoint()
+  /// Sums over the steps of the epoch under way; nil in files of programs that did not keep them.
+  public var epoch: PartialPoint?
 
   static let kind = "curves"
   static let formatVersion = 1
@@ -111,6 +113,7 @@ public struct Curves: Equatable, Sendable {
     try column(training, "training/gradientNorm", \.gradientNorm)
     try column(training, "training/tokensPerSecond", \.tokensPerSecond)
     try writer.write(partial.numbers, at: "\(group)/training/partial")
+    if let epoch { try writer.write(epoch.numbers, at: "\(group)/training/epochPartial") }
     try column(validation, "validation/step", \.step)
     try column(validation, "validation/epoch", \.epoch)
     try column(validation, "validation/loss", \.loss)
@@ -140,11 +143,13 @@ public struct Curves: Equatable, Sendable {
         perplexity: perplexities[$0], learningRate: rates[$0], gradientNorm: norms[$0],
         tokensPerSecond: speeds[$0])
     }
-    let place = "\(group)/training/partial"
-    guard let partial = PartialPoint(numbers: try reader.array(of: Double.self, at: place)) else {
+    func sums(_ name: String) throws -> PartialPoint {
+      let place = "\(group)/training/\(name)"
+      if let sums = PartialPoint(numbers: try reader.array(of: Double.self, at: place)) { return sums }
       throw CheckpointError.malformed(path: place, problem: "expected steps, loss, norm, tokens and seconds")
     }
-    self.partial = partial
+    partial = try sums("partial")
+    if try reader.contains("\(group)/training/epochPartial") { epoch = try sums("epochPartial") }
     let validationSteps = try column("validation/step", Int64.self)
     let count = validationSteps.count
     let validationEpochs = try column("validation/epoch", Int64.self, count: count)

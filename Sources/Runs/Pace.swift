@@ -10,6 +10,8 @@ struct Pace {
   /// Of the training curve's next point; a run that goes on goes on with it.
   var point = PartialPoint()
   private var epoch = PartialPoint()
+  /// Steps of the epoch that are not in its sums: see `resume`.
+  private var missingSteps = 0
   private var last: StepReport?
   private var timedSteps = 0
   private(set) var trainingSeconds = 0.0
@@ -20,6 +22,16 @@ struct Pace {
   /// Whether enough steps have been timed to guess from.
   var isKnown: Bool { timedSteps >= 3 }
   private(set) var tokensPerSecond = 0.0
+
+  /// Goes on with the sums of a checkpoint that was saved after so many steps of an epoch. Those of the epoch may be lacking.
+  mutating func resume(_ curves: Curves, stepInEpoch: Int) {
+    point = curves.partial
+    epoch = curves.epoch ?? PartialPoint()
+    missingSteps = curves.epoch == nil ? stepInEpoch : 0
+  }
+
+  /// Of the epoch under way, to be resumed with; nil where some of its steps are missing.
+  var epochSums: PartialPoint? { missingSteps > 0 ? nil : epoch }
 
   mutating func stepBegins() { begun = clock.now }
 
@@ -53,10 +65,15 @@ struct Pace {
     point = PartialPoint()
   }
 
-  /// Mean loss, speed and time of the epoch's steps made here.
-  mutating func epochEnds() -> (loss: Double, tokensPerSecond: Double, seconds: Double) {
-    defer { epoch = PartialPoint() }
-    return (epoch.loss / Double(max(epoch.steps, 1)), Double(epoch.tokens) / epoch.seconds, epoch.seconds)
+  /// Mean loss, speed and time of the epoch's steps, and how many are missing in them.
+  mutating func epochEnds() -> (loss: Double, tokensPerSecond: Double, seconds: Double, missingSteps: Int) {
+    defer {
+      epoch = PartialPoint()
+      missingSteps = 0
+    }
+    return (
+      epoch.loss / Double(max(epoch.steps, 1)), Double(epoch.tokens) / epoch.seconds, epoch.seconds, missingSteps
+    )
   }
 }
 

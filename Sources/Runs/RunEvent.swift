@@ -123,6 +123,9 @@ public enum RunEvent: Sendable {
     public let step: Int
     public let trainingLoss: Double
     public let trainingPerplexity: Double
+    /// Steps of the epoch that training loss and perplexity leave out: those made before the run was resumed from a
+    /// checkpoint of a program that did not keep their sums.
+    public let missingSteps: Int
     public let validationLoss: Double?
     public let validationPerplexity: Double?
     public let isBest: Bool

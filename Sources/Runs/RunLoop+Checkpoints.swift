@@ -35,7 +35,7 @@ extension RunLoop {
     let states = try group.share(laneStates.withUnsafeBytes { Array($0) })
     let found = try JSONDecoder().decode(Position.self, from: Data(shared))
     results = found.results
-    pace.point = curves.partial
+    pace.resume(curves, stepInEpoch: found.progress.stepInEpoch)
     try trainer.restore(found.progress, laneStates: states.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) })
     // More epochs than it was finished with: there is more to train, and then to test and to sample.
     if trainer.progress.finished == nil { results.reopen() }
@@ -81,6 +81,7 @@ extension RunLoop {
     let laneStates = try trainer.gatherLaneStates()
     if trainer.progress.finished != nil { flushCurve() }  // no step will complete the row
     curves.partial = pace.point
+    curves.epoch = pace.epochSums
     try group.together {
       try saver?.save(
         Checkpoint(

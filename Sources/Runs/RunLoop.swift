@@ -248,12 +248,12 @@ final class RunLoop {
     let task = EvaluationTask(part: .validation, step: progress.step, epoch: progress.epoch, isEndOfEpoch: true)
     if let evaluation { observe(evaluation, task) }
     if evaluates { try handOver(task) }
-    let (trainingLoss, tokensPerSecond, seconds) = pace.epochEnds()
+    let (trainingLoss, tokensPerSecond, seconds, missingSteps) = pace.epochEnds()
     reporter.report(
       .epoch(
         RunEvent.EpochSummary(
           epoch: progress.epoch, epochs: configuration.training.epochs, step: progress.step,
-          trainingLoss: trainingLoss, trainingPerplexity: exp(trainingLoss),
+          trainingLoss: trainingLoss, trainingPerplexity: exp(trainingLoss), missingSteps: missingSteps,
           validationLoss: evaluation?.loss, validationPerplexity: evaluation?.perplexity,
           isBest: evaluation != nil && trainer.progress.bestStep == progress.step,
           tokensPerSecond: tokensPerSecond, seconds: seconds)))

@@ -151,6 +151,7 @@ public final class TextReporter: Reporter {
     var text =
       "epoch \(pad(epoch.epoch, like: epoch.epochs))/\(epoch.epochs)  "
       + "training perplexity \(number(epoch.trainingPerplexity))  "
+    if epoch.missingSteps > 0 { text += "(without its first \(counted(epoch.missingSteps, "step"))) " }
     if let loss = epoch.validationLoss, let perplexity = epoch.validationPerplexity {
       text += "validation loss \(number(loss)) perplexity \(number(perplexity))\(epoch.isBest ? " *" : "  ")  "
     }
