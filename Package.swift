@@ -60,7 +60,8 @@ let package = Package(
     .target(name: "Model", dependencies: ["Kernels"], swiftSettings: library),
     .target(
       name: "Training",
-      dependencies: ["Model", "Kernels", "Corpus", .product(name: "Yams", package: "Yams")], swiftSettings: library),
+      dependencies: ["Model", "Kernels", "Corpus", "Files", .product(name: "Yams", package: "Yams")],
+      swiftSettings: library),
     .target(name: "HDF5Files", dependencies: ["Files", "CHDF5"], swiftSettings: library),
     .target(
       name: "Checkpoints",
@@ -93,7 +94,7 @@ let package = Package(
       swiftSettings: library),
     .target(
       name: "Launching",
-      dependencies: ["Heartbeats", "Runs", .product(name: "NIOPosix", package: "swift-nio")], swiftSettings: library),
+      dependencies: ["Heartbeats", "Runs", "Files", .product(name: "NIOPosix", package: "swift-nio")], swiftSettings: library),
     .target(name: "MPI", dependencies: ["CMPI"], swiftSettings: library),
     .target(name: "ControlAPI", dependencies: ["Files"], swiftSettings: library),
     .target(
@@ -128,7 +129,7 @@ let package = Package(
     // The two programs.
     .executableTarget(
       name: "lockstepd",
-      dependencies: ["Daemon", "ControlAPI", "ProgramOptions", "Runs", "Training", "Model", "Kernels", "MPI"],
+      dependencies: ["Daemon", "ControlAPI", "ProgramOptions", "Runs", "Training", "Model", "Kernels", "MPI", "Files"],
       linkerSettings: staticSwift),
     .executableTarget(
       name: "lockstep",

@@ -1,3 +1,4 @@
+import Files
 import Training
 
 /// A checkpoint that cannot be used.
@@ -27,7 +28,7 @@ public enum CheckpointError: PassingError, CustomStringConvertible, Equatable {
   public var description: String {
     switch self {
     case .noneValid(let directory, let damaged):
-      "\(directory): none of its \(damaged) checkpoints can be read; expected at least one to go on from; "
+      "\(directory): none of its \(counted(damaged, "checkpoint")) can be read; expected at least one to go on from; "
         + "restore one, or choose another name or output.directory to start afresh"
     case .noneFound(let directory):
       "\(directory): expected a checkpoint (step-….h5), found none; check the path"

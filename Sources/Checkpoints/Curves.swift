@@ -1,3 +1,4 @@
+import Files
 import HDF5Files
 
 /// One point of the training curve: the mean over some steps.
@@ -126,7 +127,7 @@ public struct Curves: Equatable, Sendable {
       let path = "\(group)/\(name)"
       let values = try reader.array(of: type, at: path)
       guard let count, values.count != count else { return values }
-      throw CheckpointError.malformed(path: path, problem: "expected \(count) rows, found \(values.count)")
+      throw CheckpointError.malformed(path: path, problem: "expected \(counted(count, "row")), found \(values.count)")
     }
     let steps = try column("training/step", Int64.self)
     let rows = steps.count

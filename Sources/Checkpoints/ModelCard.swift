@@ -1,4 +1,5 @@
 import Corpus
+import Files
 import Foundation
 import HDF5Files
 import Kernels
@@ -87,7 +88,7 @@ public struct Provenance: Codable, Equatable, Sendable, CustomStringConvertible 
 
 extension Provenance {
   public var description: String {
-    "lockstep \(program), oneDNN \(oneDNN) (\(instructionSet)), \(ranks) ranks of \(threads) threads"
+    "lockstep \(program), oneDNN \(oneDNN) (\(instructionSet)), \(counted(ranks, "rank")) of \(counted(threads, "thread"))"
   }
 }
 

@@ -1,4 +1,5 @@
 import ControlAPI
+import Files
 import Foundation
 
 /// A status in lines for people.
@@ -41,9 +42,9 @@ public enum StatusText {
       run.learningRate.map { "rate \(Readable.short($0))" },
       run.gradientNorm.map { "gradient norm \(Readable.short($0))" },
       run.savedCheckpoints > 0
-        ? "\(run.savedCheckpoints) checkpoint\(run.savedCheckpoints == 1 ? "" : "s") saved" : nil,
+        ? "\(counted(run.savedCheckpoints, "checkpoint")) saved" : nil,
       run.copiedStep.map { "step \($0) also on \(Readable.line(run.copyHost ?? "another host"))" },
-      run.skippedSteps > 0 ? "\(run.skippedSteps) step\(run.skippedSteps == 1 ? "" : "s") skipped" : nil,
+      run.skippedSteps > 0 ? "\(counted(run.skippedSteps, "step")) skipped" : nil,
     ].compactMap { $0 }
     return [bar, quality] + (numbers.isEmpty ? [] : [StyledLine(numbers.joined(separator: "  "))])
   }

@@ -1,6 +1,7 @@
 import Checkpoints
 import ControlAPI
 import ControlServer
+import Files
 import Foundation
 import Runs
 import Training
@@ -153,7 +154,7 @@ extension ControlDesk: Reporter {
       log(.info, "the checkpoint of step \(copy.step) is safe on \(copy.host) too")
     case .fetched(let host, let step, _): log(.info, "brought step \(step) from \(host)")
     case .distributed(let summary):
-      log(.info, "sent \(summary.bytes) bytes of tokens to \(summary.hosts.count { $0.bytes > 0 }) hosts")
+      log(.info, "sent \(summary.bytes) bytes of tokens to \(counted(summary.hosts.count { $0.bytes > 0 }, "host"))")
     case .warning(let message): log(.warning, message)
     case .begins(let name, let directory): log(.info, "run \(name) begins in \(directory)")
     case .resumed(let name, let path, let step, _): log(.info, "run \(name) resumes at step \(step) from \(path)")
@@ -162,7 +163,7 @@ extension ControlDesk: Reporter {
     case .test(let loss, let perplexity, _):
       log(.info, "test loss \(loss) nats, perplexity \(perplexity)")
     case .finished(let summary):
-      log(.info, "finished (\(summary.reason)) after \(summary.steps) steps")
+      log(.info, "finished (\(summary.reason)) after \(counted(summary.steps, "step"))")
     case .interrupted(let reason, let step, _):
       log(.info, "stopped (\(reason)) \(step.map { "after step \($0)" } ?? "before it began")")
     case .configuration, .preparing, .corpus, .model, .evaluating: break

@@ -22,7 +22,7 @@ public final class SavedModel {
   /// Throws what reading it throws.
   public init(_ path: String, passedOver: (String) -> Void) throws {
     if try FileSystem.status(path).isDirectory {
-      let newest = try CheckpointStore(path).newest { passedOver("\($0): \($1)") }
+      let newest = try CheckpointStore(path).newest { passedOver("\($1)") }
       guard let newest else { throw CheckpointError.noneFound(directory: path) }
       self.path = newest.path
       model = try TrainedModel(checkpoint: newest)

@@ -1,3 +1,4 @@
+import Files
 import Runs
 
 /// A host that has answered.
@@ -120,7 +121,7 @@ public struct HostPlanner {
     guard cores < threads else { return [] }
     return [
       HostFault(
-        host.name, expected: "cores for the \(threads) threads of a rank", found: "\(cores)",
+        host.name, expected: "cores for the \(counted(threads, "thread")) of a rank", found: "\(cores)",
         remedy: "leave it out, or give ranks fewer with --threads")
     ]
   }

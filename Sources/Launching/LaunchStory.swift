@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// What went wrong while a run was kept up, and how it went on.
@@ -23,7 +24,7 @@ struct LaunchStory {
   mutating func recovered(at time: Double, ranks: Int?) {
     guard let last = incidents.indices.last, incidents[last].recovery == nil else { return }
     let seconds = Int((time - incidents[last].time).rounded())
-    incidents[last].recovery = "training again \(seconds) s later" + (ranks.map { " on \($0) ranks" } ?? "")
+    incidents[last].recovery = "training again \(seconds) s later" + (ranks.map { " on \(counted($0, "rank"))" } ?? "")
   }
 
   /// One paragraph; `end` says how it ended.

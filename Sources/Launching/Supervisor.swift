@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Glibc
 import Runs
@@ -88,7 +89,7 @@ public final class Supervisor {
       all.append(
         HostFault(
           "hosts",
-          expected: "room for \(wanted) ranks of \(task.planner.threads) thread\(task.planner.threads == 1 ? "" : "s")",
+          expected: "room for \(counted(wanted, "rank")) of \(counted(task.planner.threads, "thread"))",
           found: "room for \(room)",
           remedy: "lower -n, or add hosts or slots"))
     }
@@ -229,7 +230,7 @@ public final class Supervisor {
   private func lack(of hosts: [CheckedHost]) -> String? {
     let (wanted, room) = task.planner.count(hosts)
     let least = min(wanted, task.minimumRanks ?? wanted)
-    guard room >= least else { return "hosts that answer have room for \(room) ranks, and \(least) are needed" }
+    guard room >= least else { return "hosts that answer have room for \(counted(room, "rank")), and \(least) are needed" }
     let names = hosts.map(\.host.name)
     guard let firstHost, !names.contains(firstHost) else { return nil }
     if task.planner.keepsOrder { return "the queue is on \(firstHost), which does not answer" }
@@ -274,7 +275,7 @@ public final class Supervisor {
   /// One paragraph of what happened, if anything did.
   private func tell(_ status: Int32, _ end: String) -> Int32 {
     guard !story.isEmpty else { return status }
-    let restarts = policy.restarts == 0 ? "" : ", after \(policy.restarts) restart\(policy.restarts == 1 ? "" : "s")"
+    let restarts = policy.restarts == 0 ? "" : ", after \(counted(policy.restarts, "restart"))"
     stage.say(story.paragraph(end: end + restarts))
     return status
   }

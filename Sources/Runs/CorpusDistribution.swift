@@ -1,4 +1,5 @@
 import Corpus
+import Files
 import Foundation
 import Glibc
 import Training
@@ -209,7 +210,7 @@ struct CorpusDistribution {
     if let failure { throw failure }
     guard left.isEmpty else {
       throw CorpusError(
-        "the corpus", "expected \(messages.count) messages of tokens, found \(messages.count - left.count)",
+        "the corpus", "expected \(counted(messages.count, "message")) of tokens, found \(messages.count - left.count)",
         remedy: "see what rank \(source) says, which sends them")
     }
   }

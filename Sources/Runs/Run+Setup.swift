@@ -73,7 +73,7 @@ extension Run {
     if ranksHere > 1, ranksHere * OneDNN.threads > cores {
       reporter.report(
         .warning(
-          "\(ranksHere) ranks of \(OneDNN.threads) threads share the \(cores) cores of this machine and wait for each "
+          "\(ranksHere) ranks of \(counted(OneDNN.threads, "thread")) share the \(counted(cores, "core")) of this machine and wait for each "
             + "other: \(OneDNN.threads > 1 ? "set OMP_NUM_THREADS=\(max(1, cores / ranksHere))" : "start fewer"), or let "
             + "launch/train start them"))
     }

@@ -23,7 +23,7 @@ public enum RunError: Error, CustomStringConvertible, Equatable {
         + "its name, output.directory and the folder this is started in, \(FileSystem.workingDirectory), or leave "
         + "--resume out to begin"
     case .tooFewRanks(let count, let evaluators):
-      "coordinator.evaluators sets \(evaluators) ranks aside, and there are \(count); expected one more at least, to train: "
+      "coordinator.evaluators sets \(counted(evaluators, "rank")) aside of \(count); expected one more at least, to train: "
         + "start more ranks or lower it"
     case .otherRun(let directory, let host, let other, let step):
       "\(directory) holds one run on \(host), and on \(other) step \(step) of another of the same name, begun later; "

@@ -1,5 +1,6 @@
 import Checkpoints
 import Corpus
+import Files
 import Foundation
 import Kernels
 import Model
@@ -124,11 +125,8 @@ extension RunLoop {
     saveFailure = outcome.error
     if outcome.hadToWait {
       saves.delayed += 1
-      reporter.report(
-        .warning(
-          "training waited \(String(format: "%.1f", outcome.stalledSeconds)) s to save step \(outcome.step), since the "
-            + "save before was still being written (\(saves.delayed) so far): save less often (coordinator.checkpoint), or "
-            + "to a faster disk"))
+      savesWaited += outcome.stalledSeconds
+      warnOfWaiting(at: outcome.step)
     }
     if let error = outcome.error {
       saves.failed += 1
@@ -149,6 +147,18 @@ extension RunLoop {
           path: outcome.path, step: outcome.step, stalledSeconds: outcome.stalledSeconds, seconds: outcome.seconds,
           hadToWait: outcome.hadToWait)))
     folder.copier?.saved(step: outcome.step, best: bestStep)
+  }
+
+  /// Once the waits for saves are a hundredth of the time, and again when they have doubled: less matters to nobody.
+  private func warnOfWaiting(at step: Int) {
+    let seconds = (clock.now - begun) / .seconds(1)
+    guard savesWaited >= max(0.1, 2 * savesWaitedTold, seconds / 100) else { return }
+    savesWaitedTold = savesWaited
+    reporter.report(
+      .warning(
+        "up to step \(step), \(counted(saves.delayed, "save")) had to wait for the one before, and training with them for "
+          + "\(String(format: "%.1f s, %.0f", savesWaited, 100 * savesWaited / seconds)) % of the time: save less often "
+          + "(coordinator.checkpoint), or to a faster disk"))
   }
 
   private var bestStep: Int? { trainer.progress.bestLoss == nil ? nil : trainer.progress.bestStep }

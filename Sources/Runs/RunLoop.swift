@@ -27,13 +27,16 @@ final class RunLoop {
   private var failure: String?
   private let validation: Evaluator<TokenReader>?
   private let test: Evaluator<TokenReader>?
-  private let clock = ContinuousClock()
-  private let begun: ContinuousClock.Instant
+  let clock = ContinuousClock()
+  let begun: ContinuousClock.Instant
 
   var curves = Curves()
   var results = RunResults()
   var pace = Pace()
   var saves = RunEvent.SaveCounts()
+  /// Seconds for which training stood still since a save had to wait for the one before, in all and when last told.
+  var savesWaited = 0.0
+  var savesWaitedTold = 0.0
   /// The newest checkpoint that is safe, on the first rank.
   var lastSaved: Int?
   /// Of the newest checkpoint, on the first rank.

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Training
 
@@ -36,12 +37,12 @@ public final class TextReporter: Reporter {
       line(
         "model    \(model.parameters.formatted()) parameters, about \(megabytes(model.memoryBytes)) a rank")
       line(
-        "ranks    \(model.ranks), \(model.threads) thread\(model.threads == 1 ? "" : "s") each; "
+        "ranks    \(model.ranks), \(counted(model.threads, "thread")) each; "
           + "oneDNN \(model.oneDNN) with \(model.instructionSet)")
       line("steps    \(model.stepsPerEpoch.formatted()) an epoch, \(model.totalSteps.formatted()) in all")
     case .warning(let message): line("warning: \(message)")
     case .resumed(let name, let path, let step, let epoch):
-      line("run \(name) resumes at step \(step) (\(epoch) epoch\(epoch == 1 ? "" : "s") complete) from \(path)")
+      line("run \(name) resumes at step \(step) (\(counted(epoch, "epoch")) complete) from \(path)")
     case .begunFrom(let path, let known, let size):
       let all = known == size ? "all \(size)" : "\(known) of \(size)"
       line("beginning with \(path), which knows \(all) tokens\(known == size ? "" : "; the others begin afresh")")
@@ -84,9 +85,9 @@ public final class TextReporter: Reporter {
     line("")
     line(
       summary.trained
-        ? "finished (\(summary.reason)) after \(summary.epochs) epochs, \(summary.steps) steps, "
+        ? "finished (\(summary.reason)) after \(counted(summary.epochs, "epoch")), \(counted(summary.steps, "step")), "
           + "\(duration(summary.trainingSeconds)) of training"
-        : "this run is finished (\(summary.reason)) after \(summary.epochs) epochs, \(summary.steps) steps; "
+        : "this run is finished (\(summary.reason)) after \(counted(summary.epochs, "epoch")), \(counted(summary.steps, "step")); "
           + "\(Self.remedy(summary.reason)) to go on, or give it another name to start afresh")
     line("checkpoint \(summary.checkpoint)")
     if let best = summary.bestCheckpoint { line("best validation after epoch \(summary.bestEpoch): \(best)") }

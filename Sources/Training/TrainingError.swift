@@ -1,3 +1,5 @@
+import Files
+
 /// Training that cannot go on.
 public enum TrainingError: Error, CustomStringConvertible, Equatable {
   /// A loss, gradient or parameter is not a number any more.
@@ -17,7 +19,7 @@ public enum TrainingError: Error, CustomStringConvertible, Equatable {
         + "the others; expected the same bits everywhere: check that host's memory and processor and go on from the last "
         + "checkpoint"
     case .tooLittleMemory(let needed, let available, let ranks):
-      "this run needs about \(megabytes(needed)) for the \(ranks) rank\(ranks == 1 ? "" : "s") on this machine, "
+      "this run needs about \(megabytes(needed)) for the \(counted(ranks, "rank")) on this machine, "
         + "which has \(megabytes(available)) to give: lower model.hiddenSizes, model.embeddingSize, training.batchSize or the "
         + "vocabulary, start fewer ranks here, or use a machine with more memory"
     }

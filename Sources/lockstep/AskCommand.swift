@@ -1,6 +1,7 @@
 import ArgumentParser
 import ControlAPI
 import ControlClient
+import Files
 import Runs
 
 struct AskCommand: ParsableCommand {
@@ -130,7 +131,7 @@ struct AskCommand: ParsableCommand {
           try await ControlClient.with(daemon) { try await Self.write(request, $0) }
         }
         Console.error(
-          "\(end.tokens) tokens at step \(end.step) with seed \(end.seed) in \(Readable.duration(end.seconds)); "
+          "\(counted(end.tokens, "token")) at step \(end.step) with seed \(end.seed) in \(Readable.duration(end.seconds)); "
             + "training stood still for \(Readable.duration(end.pausedSeconds))\n")
       } catch is CancellationError {
         throw ExitCode(AskSignals.interrupted)

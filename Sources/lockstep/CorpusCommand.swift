@@ -1,5 +1,6 @@
 import ArgumentParser
 import Corpus
+import Files
 import Foundation
 import Runs
 
@@ -42,7 +43,7 @@ struct CorpusCommand: ParsableCommand {
         meter.show($0, of: lines)
       }
       meter.finish()
-      Console.output("\(lines) lines in \(SampleText.path(in: output))" + "\n")
+      Console.output("\(counted(lines, "line")) in \(SampleText.path(in: output))" + "\n")
     }
   }
 
@@ -153,8 +154,8 @@ struct CorpusCommand: ParsableCommand {
     Console.output("fingerprint  \(manifest.fingerprint)" + "\n")
     for name in CorpusPart.allCases {
       let part = manifest.parts[name]
-      var line = "\(name.rawValue.padding(toLength: 12, withPad: " ", startingAt: 0)) \(part.tokens) tokens"
-      line += " in \(part.shards.count) file\(part.shards.count == 1 ? "" : "s")"
+      var line = "\(name.rawValue.padding(toLength: 12, withPad: " ", startingAt: 0)) \(counted(part.tokens, "token"))"
+      line += " in \(counted(part.shards.count, "file"))"
       if part.unknownTokens > 0 { line += ", \(part.unknownTokens) of them <unk>" }
       if let nats = part.sourceNats, part.tokens > 0 {
         line += String(format: ", the source's own perplexity %.4f", exp(nats / Double(part.tokens)))

@@ -215,7 +215,7 @@ extension InspectionReport {
       lines += graph.inputs.map { row("input", $0) } + graph.outputs.map { row("output", $0) }
     }
     if let curve {
-      lines.append(row("curve", "\(curve.trainingRows) rows, \(curve.validation.count) of validation"))
+      lines.append(row("curve", "\(counted(curve.trainingRows, "row")), \(curve.validation.count) of validation"))
       lines += [""] + curve.lines
     }
     let types = Set(tensors.map(\.type))
@@ -232,7 +232,7 @@ extension InspectionReport {
     func perplexity(_ loss: Double) -> String { String(format: "%.4f (%.6f nats)", exp(loss), loss) }
     var lines = [row("run", training.run)]
     let state = training.finished.map { ", finished (\($0))" } ?? ""
-    lines.append(row("learned", "step \(training.step), epoch \(training.epoch), \(training.tokens) tokens\(state)"))
+    lines.append(row("learned", "step \(training.step), epoch \(training.epoch), \(counted(training.tokens, "token"))\(state)"))
     if let loss = training.bestLoss, let step = training.bestStep {
       lines.append(row("best", "validation perplexity \(perplexity(loss)) at step \(step)"))
     }

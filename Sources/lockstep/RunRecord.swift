@@ -43,7 +43,7 @@ struct RunRecord {
     let path = "\(folder)/curves.h5"
     let own = FileSystem.exists(path) ? Result { try Curves(path: path) } : nil
     if !needsCard, case .success(let curves)? = own { return (curves, nil) }
-    let file = try CheckpointStore(folder).newest { warn("\($0): \($1)") }
+    let file = try CheckpointStore(folder).newest { warn("\($1)") }
     switch (own, file) {
     case (.success(let curves)?, _): return (curves, file?.card)
     case (.failure(let error)?, nil): throw error

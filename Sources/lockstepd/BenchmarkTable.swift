@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Model
 import Runs
@@ -11,10 +12,10 @@ enum BenchmarkTable {
   private static func text(_ result: Benchmark.Result) -> String {
     let milliseconds = result.stepSeconds * 1000
     var lines = [
-      "\(result.name): \(result.layers) layers of \(result.hidden) (\(result.cell)), vocabulary \(result.vocabulary), "
+      "\(result.name): \(counted(result.layers, "layer")) of \(result.hidden) (\(result.cell)), vocabulary \(result.vocabulary), "
         + "\(format(result.lanesPerRank)) lanes a rank, windows of \(result.sequenceLength)",
-      "  \(result.ranks) \(result.ranks == 1 ? "rank" : "ranks") of \(result.threads) "
-        + "\(result.threads == 1 ? "thread" : "threads"), \(result.steps) steps of \(format(milliseconds)) ms (median)",
+      "  \(counted(result.ranks, "rank")) of \(counted(result.threads, "thread")), "
+        + "\(counted(result.steps, "step")) of \(format(milliseconds)) ms (median)",
       "  \(Int(result.tokensPerSecond)) tokens/s, \(format(result.gflops)) GFLOP/s, "
         + "\(format(100 * result.shareOfPeak)) % of the peak of \(format(result.peakGflops))",
       "  most memory of a rank: \((result.peakResidentBytes.max() ?? 0) / 1_000_000) MB",

@@ -83,7 +83,8 @@ import Testing
       curves.training.append(row)
       curves.thinTraining(most: 100)
     }
-    #expect(curves.training.dropLast(25).allSatisfy { $0.loss.isFinite && $0.gradientNorm.isFinite })
+    // Rows that are still single steps are as they were.
+    #expect(curves.training.count { !$0.loss.isFinite || !$0.gradientNorm.isFinite } <= 1)
   }
 
   @Test func theBestEvaluationStays() {

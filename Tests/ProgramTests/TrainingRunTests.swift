@@ -82,7 +82,7 @@ import Testing
     let folder = try TemporaryFolder()
     let configuration = try folder.writeSmallConfiguration()
     let first = try Programs.lockstepd(ranks: 2, ["run", configuration], in: folder.path)
-    #expect(first.status == 0 && first.output.contains("finished (epochs) after 1 epochs"), "\(first.error)")
+    #expect(first.status == 0 && first.output.contains("finished (epochs) after 1 epoch, "), "\(first.error)")
     #expect(first.output.contains("(the source's own: "))
     #expect(first.output.contains("sample at temperature 0.5"))
 

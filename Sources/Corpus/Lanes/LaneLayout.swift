@@ -1,3 +1,5 @@
+import Files
+
 /// How training deals a text to lanes: N tokens make N - 1 predictions; each lane gets a contiguous stretch
 /// of them and reads it window by window. What fills no whole window on every lane is left out.
 public struct LaneLayout: Equatable, Sendable {
@@ -21,7 +23,7 @@ public struct LaneLayout: Equatable, Sendable {
     if windowsPerEpoch == 0 {
       throw CorpusError(
         "training text",
-        "expected at least \(lanes * sequenceLength + 1) tokens for \(lanes) lanes and windows of "
+        "expected at least \(lanes * sequenceLength + 1) tokens for \(counted(lanes, "lane")) and windows of "
           + "\(sequenceLength), found \(tokens)",
         remedy: "use fewer lanes, shorter windows or more text")
     }

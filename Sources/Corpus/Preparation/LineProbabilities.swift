@@ -30,7 +30,7 @@ struct LineProbabilities {
     let expected = try lines(in: TextStretch(wholeOf: text)).upperBound
     guard expected == ofLine.count else {
       throw CorpusError(
-        path, "expected \(expected) lines, as many as \(text) has, found \(ofLine.count)",
+        path, "expected \(counted(expected, "line")), as many as \(text) has, found \(ofLine.count)",
         remedy: "make the sample text again, or delete the list")
     }
   }

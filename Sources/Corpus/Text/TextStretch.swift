@@ -59,9 +59,12 @@ struct TextStretch: Equatable, Sendable {
 let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 
 extension CorpusError {
-  /// A fault of a text, placed by line (from 1) and byte offset (from 0).
-  init(_ fault: TextFault, in text: UnsafeRawBufferPointer, at offset: Int, of source: String) {
+  /// A fault of a text, placed by line (from 1) and byte offset (from 0); that of a line, by the offset alone.
+  init(
+    _ fault: TextFault, in text: UnsafeRawBufferPointer, at offset: Int, of source: String, isLine: Bool = false
+  ) {
     let line = 1 + text[..<offset].count { $0 == UInt8(ascii: "\n") }
-    self.init("\(source), line \(line), byte \(offset)", fault.problem, remedy: fault.remedy)
+    let place = isLine ? "byte \(offset)" : "line \(line), byte \(offset)"
+    self.init("\(source), \(place)", fault.problem, remedy: fault.remedy)
   }
 }

@@ -19,11 +19,12 @@ public struct Tokenizer: Sendable {
   // MARK: Encoding
 
   /// The tokens of a small text, a prompt for example. It is taken for a whole file: a byte-order mark at
-  /// its start is dropped, except by bytes.
+  /// its start is dropped, except by bytes. `source` says where it is; where it is of a single line, which `isLine` says,
+  /// errors name no other.
   ///
   /// Throws `CorpusError` with `source`, line and byte offset for invalid UTF-8, for a character that the
   /// vocabulary lacks and for a word longer than 64 KiB.
-  public func encode(_ text: [UInt8], source: String) throws -> [Int32] {
+  public func encode(_ text: [UInt8], source: String, isLine: Bool = false) throws -> [Int32] {
     try text.withUnsafeBytes { text in
       let start = dropsMark && text.starts(with: byteOrderMark) ? byteOrderMark.count : 0
       let piece = UnsafeRawBufferPointer(rebasing: text[start...])
@@ -32,7 +33,7 @@ public struct Tokenizer: Sendable {
           count = try encode(piece, isLast: true, into: tokens).tokens
         }
       } catch let fault as TextFault {
-        throw CorpusError(fault, in: text, at: start + fault.offset, of: source)
+        throw CorpusError(fault, in: text, at: start + fault.offset, of: source, isLine: isLine)
       }
     }
   }

@@ -40,7 +40,7 @@ public struct PreparedCorpus: Sendable {
       guard expected == found else {
         throw CorpusError(
           "\(directory)/\(CorpusManifest.fileName)",
-          "expected \(expected) tokens in the shards of \(part.rawValue), found \(found)",
+          "expected \(counted(expected, "token")) in the shards of \(part.rawValue), found \(found)",
           remedy: CorpusManifest.remedy)
       }
     }
@@ -60,7 +60,7 @@ public struct PreparedCorpus: Sendable {
     let vocabulary = try Vocabulary(kind: manifest.tokenizer, json: bytes, source: path)
     guard vocabulary.count == manifest.vocabulary.size else {
       throw CorpusError(
-        path, "expected \(manifest.vocabulary.size) tokens, found \(vocabulary.count)",
+        path, "expected \(counted(manifest.vocabulary.size, "token")), found \(vocabulary.count)",
         remedy: CorpusManifest.remedy)
     }
     return vocabulary

@@ -113,7 +113,7 @@ public final class TextTokens: TokenSource {
     guard tokens.count == end.token - start.token else {
       throw CorpusError(
         path,
-        "expected \(end.token - start.token) tokens from byte \(start.byte) on, found \(tokens.count): it changed "
+        "expected \(counted(end.token - start.token, "token")) from byte \(start.byte) on, found \(tokens.count): it changed "
           + "while being read", remedy: "start again when nothing writes to it")
     }
     return tokens
