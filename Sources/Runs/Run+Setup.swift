@@ -85,7 +85,7 @@ extension Run {
       try Trainer(configuration, vocabularySize: corpus.vocabulary.count, source: corpus.part(.train), group: part)
     }
     // Token files are verified when first mapped: now, rather than in the middle of an epoch on one rank.
-    try bell.together(part) { try trainer.verifyTokens(meanwhile: bell.check) }
+    try bell.together(of: part) { try trainer.verifyTokens(meanwhile: bell.check) }
     return trainer
   }
 
@@ -105,7 +105,7 @@ extension Run {
     of part: CorpusPart, _ corpus: PreparedCorpus, _ parameters: Parameters, _ ranks: any RankGroup, _ bell: StopBell
   ) throws -> Evaluator<TokenReader>? {
     guard corpus.manifest.parts[part].tokens >= 2 else { return nil }
-    return try bell.together(ranks) {
+    return try bell.together(of: ranks) {
       try Evaluator(
         configuration.model, vocabularySize: corpus.vocabulary.count, parameters: parameters,
         source: corpus.part(part), lanes: configuration.evaluation.lanes,

@@ -29,7 +29,7 @@ struct SampleWriter {
     let settings = configuration.generation
     let tasks = settings.prompts.flatMap { prompt in settings.temperatures.map { (prompt, $0) } }
     let goOn = bell.patiently()
-    let own = try bell.together(group) {
+    let own = try bell.together(of: group) {
       try stride(from: group.rank, to: tasks.count, by: group.count).map { stream in
         let (prompt, temperature) = tasks[stream]
         let writer = try TextWriter(

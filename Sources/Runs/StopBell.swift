@@ -75,7 +75,7 @@ final class StopBell {
 
   /// Runs `body`, which makes no call on `ranks`, on each of them; those that are done earlier wait asleep. What fails
   /// anywhere fails everywhere. All ranks of `ranks` take part; nil: all there are.
-  func together<Value>(_ ranks: (any RankGroup)? = nil, _ body: () throws -> Value) throws -> Value {
+  func together<Value>(of ranks: (any RankGroup)? = nil, _ body: () throws -> Value) throws -> Value {
     let ranks = ranks ?? group
     let outcome = Result { try body() }
     try ranks.waitForAll { look() }

@@ -31,6 +31,33 @@ import Testing
     if kind == .bytes { #expect(parts.map(\.count) == [900, 50, 50]) }
   }
 
+  /// Whatever is under way, what is thrown ends it, and nothing stays of what was begun.
+  @Test func itCanBeStoppedAnywhere() throws {
+    struct Stop: Error {}
+    let text = try folder.write("text.txt", PreparationTests.hundredLines)
+    for configuration in [
+      folder.configuration { $0.sampleLines = 25_000 }, folder.configuration(text: [text], tokenizer: .characters),
+    ] {
+      var calls = 0
+      var isDone = false
+      while !isDone {
+        calls += 1
+        var left = calls
+        do {
+          _ = try CorpusPreparation.open(configuration) { _ in
+            left -= 1
+            if left == 0 { throw Stop() }
+          }
+          isDone = true
+        } catch is Stop {
+          let made = try FileSystem.list(configuration.cache)
+          #expect(made.allSatisfy { $0 == "sample-25000-lines-seed-1" }, "stopped at call \(calls): \(made)")
+        }
+      }
+      #expect(calls > 3)
+    }
+  }
+
   @Test func cutsMoveToTheNextBoundary() throws {
     let path = try folder.write("text", "aaaa\nbb\nc éd\n")  // é is bytes 10 and 11 of 14
     let words = try folder.write("words", "aaaa\nbb\nc\néd\n")

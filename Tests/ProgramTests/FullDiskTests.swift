@@ -53,4 +53,45 @@ import Testing
     func end(_ outcome: Outcome) -> String? { outcome.lines.last { $0.hasPrefix("validation perplexity") } }
     #expect(end(whole) != nil && end(outcome) == end(whole))
   }
+
+  /// A limit on the size of files (`ulimit -f`) is met as a full disk is: by checkpoints, which grow with the curves, and
+  /// by the corpus.
+  @Test func aLimitOnFileSizesLosesNothing() throws {
+    let folder = try TemporaryFolder()
+    let configuration = folder.file(try folder.writeSmallConfiguration())
+    let settings = set("output.keep=0", "coordinator.checkpoint=[20 steps]", "output.reportSeconds=0")
+    let whole = try Programs.run(
+      "\(Programs.folder)/lockstep", ["train", configuration] + settings + set("name=whole"), in: folder.path,
+      environment: ["OMP_NUM_THREADS": "1"])
+    #expect(whole.status == 0, "\(whole.error)")
+    let sizes = try FileSystem.list(folder.file("checkpoints/whole")).filter { $0.hasPrefix("step-") }.map {
+      try FileSystem.status(folder.file("checkpoints/whole/\($0)")).size
+    }
+    // In blocks of 512 bytes, between the first and the last.
+    let blocks = (sizes[0] + sizes[sizes.count - 1]) / 2 / 512
+    func limited(_ settings: [String], blocks: Int) throws -> Outcome {
+      try Programs.run(
+        "sh",
+        ["-c", "ulimit -f \(blocks); exec \"$@\"", "sh", "\(Programs.folder)/lockstep", "train", configuration] + settings,
+        in: folder.path, environment: ["OMP_NUM_THREADS": "1"])
+    }
+    let outcome = try limited(settings, blocks: blocks)
+    #expect(outcome.output.contains("training goes on"), "\(outcome.output)")
+    #expect(
+      outcome.status == 1 && outcome.error.contains("File too large") && outcome.error.contains("ulimit -f"),
+      "\(outcome.status): \(outcome.error)")
+    let left = try FileSystem.list(folder.file("checkpoints/small"))
+    #expect(left.contains("step-00000000.h5") && !left.contains { $0.contains("partial") }, "\(left)")
+
+    let rest = try Programs.run(
+      "\(Programs.folder)/lockstep", ["train", configuration] + settings, in: folder.path,
+      environment: ["OMP_NUM_THREADS": "1"])
+    #expect(rest.status == 0, "\(rest.error)")
+    #expect(try folder.numbers(of: "small") == folder.numbers(of: "whole"))
+
+    // Where tokens have no room, nothing is left of them.
+    let text = try limited(set("name=other", "corpus.sampleLines=3000"), blocks: 20)
+    #expect(text.status == 1 && text.error.contains("ulimit -f"), "\(text.status): \(text.error)")
+    #expect(!(FileManager.default.subpaths(atPath: folder.path) ?? []).contains { $0.contains("partial") })
+  }
 }

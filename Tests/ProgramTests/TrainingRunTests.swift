@@ -122,6 +122,84 @@ import Testing
     #expect(refused.status == 1 && refused.error.contains("none of its 2 checkpoints can be read"))
   }
 
+  /// The first line says whether a run begins or resumes, and one can insist on either.
+  @Test func aRunSaysWhetherItBeginsOrResumes() throws {
+    let folder = try TemporaryFolder()
+    let configuration = try folder.writeSmallConfiguration()
+    func train(_ arguments: [String]) throws -> Outcome {
+      try Programs.run(
+        "\(Programs.folder)/lockstep", ["train", configuration] + arguments, in: folder.path,
+        environment: ["OMP_NUM_THREADS": "1"])
+    }
+    let mistyped = try train(["--resume", "always"] + set("name=smal"))
+    #expect(mistyped.status == 1 && mistyped.output.isEmpty, "\(mistyped.output)")
+    #expect(mistyped.error.contains("checkpoints/smal has no checkpoint"), "\(mistyped.error)")
+    #expect(mistyped.error.contains(folder.path) && mistyped.error.contains("output.directory"), "\(mistyped.error)")
+
+    let first = try train(["--resume", "never"])
+    #expect(first.status == 0 && first.lines.first == "run small begins in checkpoints/small", "\(first.error)")
+    let step = try folder.savedStep(of: "small")
+    let second = try train(["--resume", "always"] + set("training.epochs=2"))
+    #expect(second.status == 0, "\(second.error)")
+    #expect(
+      second.lines.first
+        == "run small resumes at step \(step) (1 epoch complete) from checkpoints/small/step-00000\(step).h5")
+    let refused = try train(["--resume", "never"])
+    #expect(refused.status == 1 && refused.error.contains("is not empty"), "\(refused.error)")
+    let json = try train(["--log-format", "json"])
+    #expect(json.status == 0 && json.lines.first?.contains(#""event":"resumed""#) == true, "\(json.output)")
+  }
+
+  /// What has a checkpoint's name and is none of this run's neither ends it, nor counts, nor is written over.
+  @Test func oddNamesAreNotTrusted() throws {
+    let folder = try TemporaryFolder()
+    let configuration = try folder.writeSmallConfiguration()
+    func train(_ settings: String...) throws -> Outcome {
+      try Programs.run(
+        "\(Programs.folder)/lockstep",
+        ["train", configuration] + settings.flatMap { ["--set", $0] } + set("coordinator.checkpoint=[50 steps]"),
+        in: folder.path, environment: ["OMP_NUM_THREADS": "1"])
+    }
+    #expect(try train("training.maximumSteps=100").status == 0)
+    let store = CheckpointStore(folder.file("checkpoints/small"))
+    let copy = try Data(contentsOf: URL(fileURLWithPath: store.path(step: 100)))
+    try copy.write(to: URL(fileURLWithPath: store.path(step: 150)))
+    try copy.write(to: URL(fileURLWithPath: store.path(step: 9999)))
+    try FileSystem.createDirectory(store.path(step: 10_000))
+    #expect(mkfifo(store.path(step: 10_001), 0o600) == 0)
+    try folder.write("checkpoints/small/step--5.h5", "x")
+
+    let outcome = try train("training.maximumSteps=200", "output.keep=1")
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.lines.first?.hasPrefix("run small resumes at step 100 ") == true, "\(outcome.output)")
+    #expect(outcome.lines.count { $0.hasPrefix("warning: passed over") } == 4, "\(outcome.output)")
+    #expect(outcome.output.contains("is now checkpoints/small/step-00000150.h5.set-aside-1"), "\(outcome.output)")
+    #expect(try Data(contentsOf: URL(fileURLWithPath: store.path(step: 150) + ".set-aside-1")) == copy)
+    #expect(try Data(contentsOf: URL(fileURLWithPath: store.path(step: 9999))) == copy)
+    #expect(FileSystem.exists(store.path(step: 10_000)) && FileSystem.exists(folder.file("checkpoints/small/step--5.h5")))
+    #expect(try store.steps().contains(200) && !store.steps().contains(100), "\(try store.steps())")
+  }
+
+  /// What is said of an epoch is of all of it, also where the run was stopped within it.
+  @Test func anEpochIsToldWholeWhereItWasResumed() throws {
+    let folder = try TemporaryFolder()
+    let configuration = try folder.writeSmallConfiguration()
+    func train(_ settings: String...) throws -> Outcome {
+      let outcome = try Programs.run(
+        "\(Programs.folder)/lockstep",
+        ["train", configuration, "--log-format", "json"] + settings.flatMap { ["--set", $0] }, in: folder.path,
+        environment: ["OMP_NUM_THREADS": "1"])
+      #expect(outcome.status == 0, "\(outcome.error)")
+      return outcome
+    }
+    let whole = try train("name=whole").events("epoch")
+    for end in [40, 111] { _ = try train("training.maximumSteps=\(end)") }
+    let parts = try train("training.epochs=1").events("epoch")
+    try #require(whole.count == 1 && parts.count == 1)
+    #expect(parts[0]["trainingLoss"] as? Double == whole[0]["trainingLoss"] as? Double)
+    #expect(parts[0]["missingSteps"] as? Int == 0)
+  }
+
   @Test func othersReadTheFiles() throws {
     let folder = try TemporaryFolder()
     #expect(try Programs.lockstepd(ranks: 2, ["run", folder.writeSmallConfiguration()], in: folder.path).status == 0)

@@ -162,6 +162,28 @@ import Training
     #expect(simulation.diary().last == "8 finish")
   }
 
+  /// Where the end of a run takes long, it is given up for a stop, and done when the run is resumed.
+  @Test func anEndThatIsGivenUpStops() {
+    var simulation = Simulation()
+    simulation.stopAfter = 8
+    #expect(simulation.diary().last == "8 finish")
+    simulation.moment.endIsGivenUp = true
+    #expect(simulation.diary(evaluated: 8, saved: 8) == ["8 stop"])
+    #expect(simulation.diary(evaluated: 8, saved: 4) == ["8 checkpoint", "8 stop"])
+    simulation.moment.endIsGivenUp = false
+    simulation.moment.stopReason = nil
+    #expect(simulation.diary(evaluated: 8, saved: 8) == ["8 finish"])
+  }
+
+  /// An evaluation at the end of the last epoch that was given up is made when the run is resumed.
+  @Test func anEvaluationThatIsGivenUpIsMadeLater() {
+    var simulation = Simulation()
+    simulation.moment.step = 8
+    simulation.moment.epoch = 2
+    simulation.moment.isFinished = true
+    #expect(simulation.diary(evaluated: 4, saved: 8) == ["8 evaluate", "8 finish"])
+  }
+
   @Test func whatWasDoneBeforeABreakIsNotDoneAgain() {
     var whole = simulation(evaluate: [.steps(2)], generate: [.steps(4)], checkpoint: [.steps(2)])
     let diary = whole.diary()

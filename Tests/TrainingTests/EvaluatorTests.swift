@@ -36,6 +36,20 @@ import Training
     #expect(abs(whole.perplexity - exp(whole.loss)) < 1e-3)
   }
 
+  /// What asks to stop ends it, at any window, and leaves nothing behind for the next time.
+  @Test func itCanBeGivenUp() throws {
+    let evaluator = try Evaluator(
+      model, vocabularySize: vocabularySize, parameters: parameters(), source: text, lanes: 3, sequenceLength: 8,
+      group: SingleRank())
+    let whole = try evaluator.evaluate()
+    for window in [1, 2, 5] {
+      #expect(throws: StopRequest(reason: "asked")) {
+        try evaluator.evaluate(progress: { done, _ in if done == window { throw StopRequest(reason: "asked") } })
+      }
+      #expect(try evaluator.evaluate() == whole)
+    }
+  }
+
   /// Three stretches from zero state are three texts, each begun with the last token of the one before.
   @Test func lanesAreStretchesFromZeroState() throws {
     let found = try evaluate(text, lanes: 3, window: 8)
