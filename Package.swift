@@ -94,7 +94,8 @@ let package = Package(
       swiftSettings: library),
     .target(
       name: "Launching",
-      dependencies: ["Heartbeats", "Runs", "Files", .product(name: "NIOPosix", package: "swift-nio")], swiftSettings: library),
+      dependencies: ["Heartbeats", "Runs", "Files", .product(name: "NIOPosix", package: "swift-nio")],
+      swiftSettings: library),
     .target(name: "MPI", dependencies: ["CMPI"], swiftSettings: library),
     .target(name: "ControlAPI", dependencies: ["Files"], swiftSettings: library),
     .target(

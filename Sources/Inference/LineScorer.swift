@@ -58,7 +58,8 @@ public final class LineScorer {
       if unknown > 0 { return LineScore(logProbability: -.infinity, predictions: 0, unknown: unknown, tokens: []) }
     }
     let tokens =
-      try [vocabulary.lineEnd ?? 0] + tokenizer.encode(line, source: source, isLine: true) + (vocabulary.lineEnd.map { [$0] } ?? [])
+      try [vocabulary.lineEnd ?? 0] + tokenizer.encode(line, source: source, isLine: true)
+      + (vocabulary.lineEnd.map { [$0] } ?? [])
     let losses = try losses(of: tokens)
     let scored =
       !withTokens

@@ -230,7 +230,9 @@ public final class Supervisor {
   private func lack(of hosts: [CheckedHost]) -> String? {
     let (wanted, room) = task.planner.count(hosts)
     let least = min(wanted, task.minimumRanks ?? wanted)
-    guard room >= least else { return "hosts that answer have room for \(counted(room, "rank")), and \(least) are needed" }
+    guard room >= least else {
+      return "hosts that answer have room for \(counted(room, "rank")), and \(least) are needed"
+    }
     let names = hosts.map(\.host.name)
     guard let firstHost, !names.contains(firstHost) else { return nil }
     if task.planner.keepsOrder { return "the queue is on \(firstHost), which does not answer" }

@@ -91,7 +91,8 @@ public final class Evaluator<Source: TokenSource> {
 
   /// Adds up the losses of this rank's lanes.
   private func read(
-    into sums: inout [Double], _ progress: (Int, Int) throws -> Void, _ each: (_ place: Int, _ loss: Double) throws -> Void
+    into sums: inout [Double], _ progress: (Int, Int) throws -> Void,
+    _ each: (_ place: Int, _ loss: Double) throws -> Void
   ) throws {
     let windows = layout.blocks(of: sequenceLength)
     for (index, block) in blocks.enumerated() {

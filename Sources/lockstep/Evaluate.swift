@@ -83,7 +83,7 @@ struct Evaluate: ParsableCommand {
         perplexity: evaluation.perplexity)
       return try jsonText(report, pretty: true) + "\n"
     }
-    let unknown = result.unknownTokens > 0 ? "; \(result.unknownTokens == 1 ? "1 token is" : "\(result.unknownTokens) tokens are") <unk>" : ""
+    let unknown = result.unknownTokens > 0 ? "; \(result.unknownTokens) tokens are <unk>" : ""
     let perCharacter =
       model.tokenizer.vocabulary.kind == .characters
       ? "" : String(format: ", %.6f per character", result.bitsPerCharacter)

@@ -232,7 +232,8 @@ extension InspectionReport {
     func perplexity(_ loss: Double) -> String { String(format: "%.4f (%.6f nats)", exp(loss), loss) }
     var lines = [row("run", training.run)]
     let state = training.finished.map { ", finished (\($0))" } ?? ""
-    lines.append(row("learned", "step \(training.step), epoch \(training.epoch), \(counted(training.tokens, "token"))\(state)"))
+    lines.append(
+      row("learned", "step \(training.step), epoch \(training.epoch), \(counted(training.tokens, "token"))\(state)"))
     if let loss = training.bestLoss, let step = training.bestStep {
       lines.append(row("best", "validation perplexity \(perplexity(loss)) at step \(step)"))
     }

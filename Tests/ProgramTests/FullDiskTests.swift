@@ -72,7 +72,8 @@ import Testing
     func limited(_ settings: [String], blocks: Int) throws -> Outcome {
       try Programs.run(
         "sh",
-        ["-c", "ulimit -f \(blocks); exec \"$@\"", "sh", "\(Programs.folder)/lockstep", "train", configuration] + settings,
+        ["-c", "ulimit -f \(blocks); exec \"$@\"", "sh", "\(Programs.folder)/lockstep", "train", configuration]
+          + settings,
         in: folder.path, environment: ["OMP_NUM_THREADS": "1"])
     }
     let outcome = try limited(settings, blocks: blocks)

@@ -176,7 +176,8 @@ import Testing
     #expect(outcome.output.contains("is now checkpoints/small/step-00000150.h5.set-aside-1"), "\(outcome.output)")
     #expect(try Data(contentsOf: URL(fileURLWithPath: store.path(step: 150) + ".set-aside-1")) == copy)
     #expect(try Data(contentsOf: URL(fileURLWithPath: store.path(step: 9999))) == copy)
-    #expect(FileSystem.exists(store.path(step: 10_000)) && FileSystem.exists(folder.file("checkpoints/small/step--5.h5")))
+    #expect(
+      FileSystem.exists(store.path(step: 10_000)) && FileSystem.exists(folder.file("checkpoints/small/step--5.h5")))
     #expect(try store.steps().contains(200) && !store.steps().contains(100), "\(try store.steps())")
   }
 

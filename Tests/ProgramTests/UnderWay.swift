@@ -44,7 +44,8 @@ final class UnderWay {
     let deadline = ContinuousClock.now + .seconds(180)
     while try !isSo() {
       try #require(
-        process.isRunning && ContinuousClock.now < deadline, "waited in vain for \(what): \(read(output))\(read(error))")
+        process.isRunning && ContinuousClock.now < deadline, "waited in vain for \(what): \(read(output))\(read(error))"
+      )
       usleep(20_000)
     }
   }

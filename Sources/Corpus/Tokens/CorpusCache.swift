@@ -117,7 +117,9 @@ public final class CorpusCache {
         if bytes.contains(where: { $0 != 0 }) { damaged += 1 }
         return true
       }
-      return (lacking, damaged > 0 ? "\(path) was damaged in \(damaged) of \(counted(file.pieces.count, "piece"))" : nil)
+      return (
+        lacking, damaged > 0 ? "\(path) was damaged in \(damaged) of \(counted(file.pieces.count, "piece"))" : nil
+      )
     }
   }
 
