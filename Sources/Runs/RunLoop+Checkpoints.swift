@@ -69,6 +69,34 @@ extension RunLoop {
     let results: RunResults
   }
 
+  /// Hands the evaluators once more what they had when the checkpoint was saved; the one of that step has the parameters.
+  /// All ranks take part.
+  func resumeEvaluation() throws {
+    guard let pending = trainer.progress.pendingEvaluation else { return }
+    let problem = try group.share(Array((group.isFirst ? handAgain(pending) ?? "" : "").utf8))
+    guard !problem.isEmpty else { return }
+    trainer.awaits(nil)
+    reporter.report(
+      .warning(
+        "the evaluation of step \(pending.step), which was under way when the run ended, is left out: "
+          + String(decoding: problem, as: UTF8.self)))
+  }
+
+  /// Says why it cannot.
+  private func handAgain(_ pending: TrainingProgress.PendingEvaluation) -> String? {
+    guard let pool else { return "no ranks are set aside any more (coordinator.evaluators)" }
+    do {
+      let parameters = try Parameters(trainer.parameters.layout)
+      try CheckpointFile(store.path(step: pending.step)).readParameters(into: parameters)
+      let task = EvaluationTask(
+        part: .validation, step: pending.step, epoch: pending.epoch, isEndOfEpoch: pending.isEndOfEpoch)
+      try pool.hand(.evaluate(task), parameters)
+      return nil
+    } catch {
+      return "\(error)"
+    }
+  }
+
   private func requireCorpus(of file: CheckpointFile) throws {
     guard file.card.corpus.fingerprint == corpus.identity.fingerprint else {
       throw CheckpointError.otherRun(

@@ -20,8 +20,8 @@ final class RunLoop {
   /// On the first rank, if somebody watches.
   private let control: (any RunControl)?
   /// The ranks set aside, on the first rank; and whether there are any, on all.
-  private let pool: EvaluatorPool?
-  private let hasEvaluators: Bool
+  let pool: EvaluatorPool?
+  let hasEvaluators: Bool
   /// Of them, on the first rank.
   private var found: [EvaluatorResult] = []
   private var failure: String?
@@ -42,7 +42,7 @@ final class RunLoop {
   /// Of the newest checkpoint, on the first rank.
   var saveFailure: (any Error)?
   /// A step whose evaluation on schedule is under way elsewhere: its checkpoint may be the best.
-  private(set) var underEvaluation: Int?
+  var underEvaluation: Int? { trainer.progress.pendingEvaluation?.step }
   /// Of another rank than the first, or of what was given up.
   private var stopReason: String?
   /// Whether the run's end was begun and given up.
@@ -114,9 +114,10 @@ final class RunLoop {
       reporter.report(.finished(summary(trained: false)))
       return .finished
     }
+    try resumeEvaluation()
     var coordinator = Coordinator(
       configuration.coordinator, hasValidation: validation != nil, at: try moment(),
-      evaluated: curves.validation.last?.step,
+      evaluated: underEvaluation ?? curves.validation.last?.step,
       generated: results.samples.last?.step, saved: trainer.progress.step)
     while true {
       try moveCopies()
@@ -277,7 +278,8 @@ final class RunLoop {
   /// To the evaluators, if there are any.
   private func handOver(_ task: EvaluationTask) throws {
     guard hasEvaluators else { return }
-    underEvaluation = task.step
+    trainer.awaits(
+      TrainingProgress.PendingEvaluation(step: task.step, epoch: task.epoch, isEndOfEpoch: task.isEndOfEpoch))
     try pool?.hand(.evaluate(task), trainer.parameters)
   }
 
@@ -300,12 +302,6 @@ final class RunLoop {
     case .failed(let message): failure = message
     case .stopped(let reason):
       stopReason = reason
-      if let underEvaluation {
-        reporter.report(
-          .warning(
-            "the evaluation of step \(underEvaluation) was given up, since the run stops: its validation loss stays "
-              + "unknown"))
-      }
     case .ended: break
     }
   }
@@ -318,7 +314,7 @@ final class RunLoop {
         control?.answer(id, .evaluated(evaluation, step: task.step, seconds: seconds, pausedSeconds: 0))
         return
       }
-      underEvaluation = nil
+      trainer.awaits(nil)
       let point = observe(evaluation, task)
       reporter.report(.validation(point, isBest: trainer.progress.bestStep == point.step))
     case .samples(let samples): add(samples)

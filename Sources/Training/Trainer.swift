@@ -345,6 +345,9 @@ public final class Trainer<Source: TokenSource> {
     recordFinish()
   }
 
+  /// Takes note of an evaluation that is under way elsewhere; nil when its loss is known.
+  public func awaits(_ evaluation: TrainingProgress.PendingEvaluation?) { progress.pendingEvaluation = evaluation }
+
   private func recordFinish() {
     let training = configuration.training
     // A complete epoch is closed, with its validation, before the run ends.

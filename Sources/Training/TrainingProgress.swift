@@ -26,6 +26,23 @@ public struct TrainingProgress: Codable, Equatable, Sendable {
   /// program that knew no such.
   public var origin = ""
 
+  /// An evaluation on schedule that is under way on ranks set aside: it is made again where the run is resumed from here.
+  public var pendingEvaluation: PendingEvaluation?
+
+  public struct PendingEvaluation: Codable, Equatable, Sendable {
+    /// Whose parameters are evaluated.
+    public var step: Int
+    /// Epochs completed then.
+    public var epoch: Int
+    public var isEndOfEpoch: Bool
+
+    public init(step: Int, epoch: Int, isEndOfEpoch: Bool) {
+      self.step = step
+      self.epoch = epoch
+      self.isEndOfEpoch = isEndOfEpoch
+    }
+  }
+
   public enum FinishReason: String, Codable, Sendable {
     case epochs
     case maximumSteps = "maximum-steps"

@@ -18,6 +18,11 @@ import Testing
     "training.maximumSteps=3", "generation.length=1000000000", "generation.temperatures=[0.5, 1]",
   ]
 
+  /// Of 1.1 million tokens, on as few lanes as there are ranks.
+  private static let longEvaluation = [
+    "corpus.sampleLines=100000", "corpus.split=[0.02, 0.97, 0.01]", "coordinator.evaluate=[3 steps]",
+  ]
+
   private func expectStop(_ outcome: Outcome, _ name: String, sourceLocation: SourceLocation = #_sourceLocation) {
     #expect(
       outcome.status == 75 && outcome.output.contains("stopped (signal \(name)) "),
@@ -133,10 +138,8 @@ import Testing
   /// An evaluation that would take minutes is given up, and made again by the run that is resumed.
   @Test func whileEvaluating() throws {
     let folder = try TemporaryFolder()
-    let text = set(
-      "corpus.sampleLines=100000", "corpus.split=[0.02, 0.97, 0.01]", "evaluation.lanes=1",
-      "coordinator.evaluate=[3 steps]")
-    let run = try UnderWay.training(told + text + endless, in: folder)
+    let text = Self.longEvaluation.flatMap { set($0) }
+    let run = try UnderWay.training(told + text + set("evaluation.lanes=1") + endless, in: folder)
     defer { run.endByForce() }
     try run.waitForOutput("evaluating ")
     run.send(SIGTERM)
@@ -149,6 +152,30 @@ import Testing
         text + set("name=\(name)", "evaluation.lanes=200", "training.maximumSteps=5", "generation.temperatures=[]"),
         in: folder)
       #expect(rest.status == 0 && rest.output.contains("step 3  validation loss"), "\(rest.error)")
+    }
+    #expect(try folder.numbers(of: "small") == folder.numbers(of: "whole"))
+  }
+
+  /// The same on a rank set aside, while the other goes on training: it is made of the parameters it was begun with.
+  @Test func whileOthersEvaluate() throws {
+    let folder = try TemporaryFolder()
+    let command =
+      ["run", try folder.writeSmallConfiguration(), "--log-format", "json"] + Self.longEvaluation.flatMap { set($0) }
+      + set("evaluation.lanes=1", "coordinator.evaluators=1", "generation.temperatures=[]") + endless
+    let run = try UnderWay(
+      ["mpirun"] + Programs.mpirunOptions + ["-n", "2", "\(Programs.folder)/lockstepd"] + command, in: folder)
+    defer { run.endByForce() }
+    try run.waitForOutput(#""step":5,"#)
+    run.send(SIGUSR1)
+    let outcome = try run.end()
+    #expect(outcome.status == 75 && !outcome.output.contains(#""event":"validation""#), "\(outcome.error)")
+    let step = try folder.savedStep(of: "small")
+    for name in ["small", "whole"] {
+      let rest = try Programs.lockstepd(
+        ranks: 2, command + set("name=\(name)", "evaluation.lanes=200", "training.maximumSteps=\(step + 4)"),
+        in: folder.path)
+      #expect(rest.status == 0, "\(rest.error)")
+      #expect(try rest.events("validation").first?["step"] as? Int == 3, "\(rest.output)")
     }
     #expect(try folder.numbers(of: "small") == folder.numbers(of: "whole"))
   }
@@ -192,9 +219,8 @@ import Testing
     let daemon = DaemonProcess(["serve"], in: folder)
     defer { daemon.endByForce() }
     try daemon.start()
-    let evaluation = ["corpus.sampleLines=100000", "corpus.split=[0.02, 0.97, 0.01]", "evaluation.lanes=2"]
     let phases: [(name: String, settings: [String], step: Int?)] = [
-      ("preparing", Self.hugeText, nil), ("evaluating", evaluation + ["coordinator.evaluate=[3 steps]"], 3),
+      ("preparing", Self.hugeText, nil), ("evaluating", Self.longEvaluation + ["evaluation.lanes=2"], 3),
       ("sampling", Self.hugeSamples, 3), ("training", ["training.epochs=100000"], 3),
     ]
     for phase in phases {
