@@ -31,7 +31,7 @@ public final class LineReader {
     fclose(stream)
   }
 
-  /// The next line without its "\n"; nil at the end. A byte-order mark at the beginning is passed over.
+  /// The next line without its end, "\n" or "\r\n"; nil at the end. A byte-order mark at the beginning is passed over.
   public func next() throws -> [UInt8]? {
     errno = 0
     let length = getline(&buffer, &capacity, stream)
@@ -41,8 +41,7 @@ public final class LineReader {
     }
     count += 1
     bytes += length
-    let line = UnsafeRawBufferPointer(start: buffer, count: length)
-    let text = line.last == UInt8(ascii: "\n") ? line.dropLast() : line[...]
+    let text = TextLines.withoutEnd(UnsafeRawBufferPointer(start: buffer, count: length))
     return Array(count == 1 && text.starts(with: [0xef, 0xbb, 0xbf]) ? text.dropFirst(3) : text)
   }
 }

@@ -13,15 +13,14 @@ struct LineProbabilities {
   /// have as many lines as the text.
   init(beside text: String) throws {
     let path = LineProbabilities.path(beside: text)
-    let list = try MappedFile.withBytes(of: path) { String(decoding: $0, as: UTF8.self) }
-    let numbers = list.split(separator: "\n")
-    ofLine = try numbers.enumerated().map { index, number in
+    let lines = try MappedFile.withBytes(of: path) { TextLines.of($0).map { String(decoding: $0, as: UTF8.self) } }
+    ofLine = try lines.enumerated().map { index, number in
       if let value = Double(number), value <= 0 { return value }
       throw CorpusError(
         "\(path), line \(index + 1)", "expected a natural-log probability, found \"\(number)\"",
         remedy: "make the sample text again, or delete the list")
     }
-    let expected = try lines(in: TextStretch(wholeOf: text)).upperBound
+    let expected = try lineNumbers(in: TextStretch(wholeOf: text)).upperBound
     guard expected == ofLine.count else {
       throw CorpusError(
         path, "expected \(expected) lines, as many as \(text) has, found \(ofLine.count)",
@@ -31,11 +30,11 @@ struct LineProbabilities {
 
   /// The sum over the lines of a stretch that begins and ends at line ends, in nats, positive.
   func nats(of stretch: TextStretch) throws -> Double {
-    try -ofLine[lines(in: stretch)].reduce(0, +)
+    try -ofLine[lineNumbers(in: stretch)].reduce(0, +)
   }
 
   /// Which lines of its file a stretch holds, counted from 0.
-  private func lines(in stretch: TextStretch) throws -> Range<Int> {
+  private func lineNumbers(in stretch: TextStretch) throws -> Range<Int> {
     try MappedFile.withBytes(of: stretch.path) { bytes in
       let before = lineCount(bytes[..<stretch.range.lowerBound])
       return before..<before + lineCount(bytes[stretch.range])
