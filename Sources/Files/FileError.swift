@@ -23,7 +23,7 @@ public struct FileError: Error, CustomStringConvertible, Equatable {
   private static var workingDirectory: String {
     guard let path = getcwd(nil, 0) else { return "the working directory" }
     defer { free(path) }
-    return String(cString: path)
+    return FileName.text(of: path)
   }
 
   private var remedy: String? {
