@@ -8,17 +8,24 @@ import Files
 public enum CorpusPreparation {
   /// Opens the corpus a configuration describes, preparing it if that has not been done.
   ///
-  /// `progress` is called after every few megabytes. Throws `CorpusError` for settings and texts with
-  /// faults, `FileError` for files that cannot be read or written.
+  /// `progress` is called after every few megabytes, `warn` told what is odd about the texts (what is odd about the tokens, their
+  /// manifest tells). Throws `CorpusError` for settings and texts with faults, `FileError` for files that cannot be read or
+  /// written, and `PackedFileError`.
   public static func open(
-    _ configuration: CorpusConfiguration, progress: @escaping (PreparationProgress) -> Void = { _ in }
+    _ configuration: CorpusConfiguration, progress: @escaping (PreparationProgress) -> Void = { _ in },
+    warn: @escaping (String) -> Void = { _ in }
   ) throws -> PreparedCorpus {
     try configuration.validate()
     if !configuration.prepared.isEmpty { return try PreparedCorpus(directory: configuration.prepared) }
     let sources = try findSources(configuration, progress)
+    sources.notes.forEach(warn)
     let directory = "\(configuration.cache)/\(try sources.folderName())"
-    if let corpus = current(directory, sources) { return corpus }
-    return try make(sources, into: directory, progress) { current(directory, sources) != nil }
+    if let corpus = current(directory, sources) {
+      // The text may have been closed to others since, or the tokens be of an older version.
+      sources.permissions(in: FileSystem.parent(of: directory)).restrict(directory)
+      return corpus
+    }
+    return try make(sources, into: directory, progress, warn) { current(directory, sources) != nil }
   }
 
   /// Whether neither the text nor the tokens that a configuration names are on this host.
@@ -48,10 +55,11 @@ public enum CorpusPreparation {
   }
 
   /// Prepares the text a configuration describes into a folder of the caller's choice, in place of tokens
-  /// prepared there before. Throws as `open` does, and for a folder that holds anything else.
+  /// prepared there before. A text may be standard input ("-"), a pipe or a device: it is copied to a temporary file beside the
+  /// folder, or where `TMPDIR` says. Throws as `open` does, and for a folder that holds anything else.
   public static func prepare(
     _ configuration: CorpusConfiguration, into directory: String,
-    progress: @escaping (PreparationProgress) -> Void = { _ in }
+    progress: @escaping (PreparationProgress) -> Void = { _ in }, warn: @escaping (String) -> Void = { _ in }
   ) throws -> PreparedCorpus {
     try configuration.validate()
     guard configuration.prepared.isEmpty else {
@@ -65,13 +73,16 @@ public enum CorpusPreparation {
         directory, "expected a new or empty folder or one of prepared tokens, found other files",
         remedy: "name another folder")
     }
-    return try make(findSources(configuration, progress), into: directory, progress) { false }
+    let sources = try findSources(configuration, temporaryFolder: FileSystem.parent(of: directory), progress)
+    sources.notes.forEach(warn)
+    return try make(sources, into: directory, progress, warn) { false }
   }
 
   private static func findSources(
-    _ configuration: CorpusConfiguration, _ progress: @escaping (PreparationProgress) -> Void
+    _ configuration: CorpusConfiguration, temporaryFolder: String? = nil,
+    _ progress: @escaping (PreparationProgress) -> Void
   ) throws -> CorpusSources {
-    if let sources = try existingSources(configuration) { return sources }
+    if let sources = try existingSources(configuration, temporaryFolder) { return sources }
     let lines = configuration.sampleLines
     try SampleText.write(lines: lines, seed: configuration.sampleSeed, to: sampleFolder(configuration)) {
       progress(PreparationProgress(phase: .sampling, done: $0, total: lines))
@@ -80,8 +91,12 @@ public enum CorpusPreparation {
   }
 
   /// Nil where the sample text has not been made yet.
-  private static func existingSources(_ configuration: CorpusConfiguration) throws -> CorpusSources? {
-    guard configuration.sampleLines > 0 else { return try CorpusSources(configuration) }
+  private static func existingSources(
+    _ configuration: CorpusConfiguration, _ temporaryFolder: String? = nil
+  ) throws -> CorpusSources? {
+    guard configuration.sampleLines > 0 else {
+      return try CorpusSources(configuration, temporaryFolder: temporaryFolder)
+    }
     let configuration = withSample(configuration)
     return FileSystem.exists(configuration.text.paths[0]) ? try CorpusSources(configuration) : nil
   }
@@ -107,11 +122,13 @@ public enum CorpusPreparation {
 
   private static func make(
     _ sources: CorpusSources, into directory: String, _ progress: @escaping (PreparationProgress) -> Void,
-    keepsOther: () -> Bool
+    _ warn: @escaping (String) -> Void, keepsOther: () -> Bool
   ) throws -> PreparedCorpus {
-    let staging = try StagingFolder(for: directory)
+    let permissions = sources.permissions(in: FileSystem.parent(of: directory))
+    let staging = try StagingFolder(for: directory, permissions: permissions.folder)
     let writer = CorpusWriter(
-      sources: sources, parts: try sources.parts(), directory: staging.path, progress: progress)
+      sources: sources, parts: try sources.parts(), directory: staging.path, permissions: permissions,
+      progress: progress, warn: warn)
     try writer.write()
     try staging.publish(keepsOther: keepsOther)
     return try PreparedCorpus(directory: directory)
