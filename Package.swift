@@ -128,7 +128,7 @@ let package = Package(
     // The two programs.
     .executableTarget(
       name: "lockstepd",
-      dependencies: ["Daemon", "ControlAPI", "ProgramOptions", "Runs", "Training", "Model", "Kernels", "MPI"],
+      dependencies: ["Daemon", "ControlAPI", "ProgramOptions", "Runs", "Training", "Model", "Kernels", "MPI", "Files"],
       linkerSettings: staticSwift),
     .executableTarget(
       name: "lockstep",

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Heartbeats
 import MPI
@@ -18,6 +19,8 @@ public enum MPIProgram {
     do {
       return try World.run {
         let group = try MPIRankGroup(watchdog)
+        // Now, since MPI has put a handler of its own in place.
+        MappedFile.explainTruncation(as: "\(name): error on rank \(group.rank) (\(group.host)): ")
         do {
           try watchdog.watch(group)
           let status = try body(group)

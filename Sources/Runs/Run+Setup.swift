@@ -16,6 +16,9 @@ extension Run {
       ? try CorpusDistribution(configuration: configuration, group: group, machines: machines, reporter: reporter)
         .open()
       : try openShared()
+    if group.isFirst {
+      for warning in corpus.manifest.warnings { reporter.report(.warning(warning)) }
+    }
     try group.together {
       for prompt in configuration.generation.prompts {
         _ = try TextWriter.tokens(of: prompt, Tokenizer(vocabulary: corpus.vocabulary))

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Files
 import Kernels
 import Runs
 
@@ -40,8 +41,9 @@ struct Lockstep: ParsableCommand {
   static func main() {
     flushSubnormals()
     Console.endWithBrokenPipes()
+    MappedFile.explainTruncation(as: "lockstep: error: ")
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(FileName.arguments)
       try command.run()
       try Console.checkOutput()
     } catch let error as ExitCode {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Daemon
+import Files
 import Foundation
 import Kernels
 import ProgramOptions
@@ -28,8 +29,9 @@ struct Lockstepd: ParsableCommand {
   /// Every rank reads the command line; what is wrong with it, or asked of it, is said by the first alone.
   static func main() {
     flushSubnormals()
+    MappedFile.explainTruncation(as: "lockstepd: error: ")
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(FileName.arguments)
       try command.run()
     } catch {
       let environment = ProcessInfo.processInfo.environment
