@@ -14,14 +14,20 @@ public final class InputFile {
   /// On a disk, where `/tmp` may be memory.
   public static let defaultTemporaryFolder = "/var/tmp"
 
-  /// `given` may be "-" for standard input. A copy is made in the folder that `TMPDIR` names, else in `temporaryFolder`. Throws
-  /// `FileError`.
-  public init(_ given: String, temporaryFolder: String = InputFile.defaultTemporaryFolder) throws {
+  /// `given` may be "-" for standard input. A copy is made in the folder that `TMPDIR` names, else in `temporaryFolder`.
+  /// `takesNamedPipes` says whether to wait for what somebody writes to a pipe that has a name; else only standard input and
+  /// pipes of the shell's, as in `<(zcat text.gz)`, are taken. Throws `FileError`.
+  public init(
+    _ given: String, temporaryFolder: String = InputFile.defaultTemporaryFolder, takesNamedPipes: Bool = true
+  ) throws {
     isCopy = try Self.isReadOnce(given)
     name = Self.name(of: given)
     guard isCopy else {
       (path, descriptor) = (given, -1)
       return
+    }
+    guard takesNamedPipes || Self.isStandardInput(given) || given.hasPrefix("/dev/fd/") else {
+      throw FileError(operation: "read", path: given, code: ENODEV)
     }
     let folder = getenv("TMPDIR").map { FileName.text(of: $0) }.flatMap { $0.isEmpty ? nil : $0 } ?? temporaryFolder
     let descriptor = try Self.makeUnnamedFile(in: folder)

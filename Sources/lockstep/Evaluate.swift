@@ -46,7 +46,7 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     let model = try model.open()
-    let text = try InputFile(self.text)
+    let text = try InputFile(self.text, takesNamedPipes: false)
     let evaluation = try evaluate(model, text)
     if Vocabulary.isMostlyUnknown(evaluation.unknownTokens, of: evaluation.evaluation.predictions + 1) {
       Console.warn(
