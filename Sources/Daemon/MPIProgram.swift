@@ -19,7 +19,7 @@ public enum MPIProgram {
     do {
       return try World.run {
         let group = try MPIRankGroup(watchdog)
-        // Now, since MPI has put a handler of its own in place.
+        // Again, now that it is known which rank this is, and in place of what MPI may have put there.
         MappedFile.explainTruncation(as: "\(name): error on rank \(group.rank) (\(group.host)): ")
         do {
           try watchdog.watch(group)

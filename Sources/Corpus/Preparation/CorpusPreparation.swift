@@ -34,7 +34,8 @@ public enum CorpusPreparation {
       return !FileSystem.exists("\(configuration.prepared)/\(CorpusManifest.fileName)")
     }
     let texts = [configuration.text, configuration.train, configuration.validation, configuration.test]
-    return !texts.flatMap(\.paths).allSatisfy(FileSystem.exists)
+    // Standard input is there: what opens it says why it cannot serve.
+    return !texts.flatMap(\.paths).allSatisfy { $0 == "-" || FileSystem.exists($0) }
   }
 
   /// The corpus of a configuration, if all of it is on this host already: under the path it names, made of its text, or
