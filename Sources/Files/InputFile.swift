@@ -16,9 +16,11 @@ public final class InputFile {
 
   /// `given` may be "-" for standard input. A copy is made in the folder that `TMPDIR` names, else in `temporaryFolder`.
   /// `takesNamedPipes` says whether to wait for what somebody writes to a pipe that has a name; else only standard input and
-  /// pipes of the shell's, as in `<(zcat text.gz)`, are taken. Throws `FileError`.
+  /// pipes of the shell's, as in `<(zcat text.gz)`, are taken. `progress` is told the bytes that were copied, and may throw to end
+  /// it. Throws `FileError`.
   public init(
-    _ given: String, temporaryFolder: String = InputFile.defaultTemporaryFolder, takesNamedPipes: Bool = true
+    _ given: String, temporaryFolder: String = InputFile.defaultTemporaryFolder, takesNamedPipes: Bool = true,
+    progress: (Int) throws -> Void = { _ in }
   ) throws {
     isCopy = try Self.isReadOnce(given)
     name = Self.name(of: given)
@@ -32,7 +34,7 @@ public final class InputFile {
     let folder = getenv("TMPDIR").map { FileName.text(of: $0) }.flatMap { $0.isEmpty ? nil : $0 } ?? temporaryFolder
     let descriptor = try Self.makeUnnamedFile(in: folder)
     do {
-      try Self.copy(given, name, to: descriptor, in: folder)
+      try Self.copy(given, name, to: descriptor, in: folder, progress)
     } catch {
       close(descriptor)
       throw error
@@ -69,7 +71,9 @@ public final class InputFile {
     return descriptor
   }
 
-  private static func copy(_ given: String, _ name: String, to output: Int32, in folder: String) throws {
+  private static func copy(
+    _ given: String, _ name: String, to output: Int32, in folder: String, _ progress: (Int) throws -> Void
+  ) throws {
     let input = try checked("open", name) {
       // A socket can be read there, but not opened again.
       isStandardInput(given)
@@ -78,9 +82,12 @@ public final class InputFile {
     defer { close(input) }
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
     defer { buffer.deallocate() }
+    var copied = 0
     while true {
+      try progress(copied)
       let count = try checked("read", name) { read(input, buffer.baseAddress, buffer.count) }
       if count == 0 { return }
+      copied += count
       var written = 0
       while written < count {
         written += try checked("write", "the copy of \(name) in \(folder)") {

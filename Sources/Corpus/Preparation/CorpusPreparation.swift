@@ -83,7 +83,10 @@ public enum CorpusPreparation {
     _ configuration: CorpusConfiguration, temporaryFolder: String? = nil,
     _ progress: @escaping (PreparationProgress) -> Void
   ) throws -> CorpusSources {
-    if let sources = try existingSources(configuration, temporaryFolder) { return sources }
+    let existing = try existingSources(configuration, temporaryFolder) {
+      progress(PreparationProgress(phase: .copying, done: $0, total: 0))
+    }
+    if let existing { return existing }
     let lines = configuration.sampleLines
     try SampleText.write(lines: lines, seed: configuration.sampleSeed, to: sampleFolder(configuration)) {
       progress(PreparationProgress(phase: .sampling, done: $0, total: lines))
@@ -93,10 +96,11 @@ public enum CorpusPreparation {
 
   /// Nil where the sample text has not been made yet.
   private static func existingSources(
-    _ configuration: CorpusConfiguration, _ temporaryFolder: String? = nil
+    _ configuration: CorpusConfiguration, _ temporaryFolder: String? = nil,
+    _ progress: @escaping (Int) throws -> Void = { _ in }
   ) throws -> CorpusSources? {
     guard configuration.sampleLines > 0 else {
-      return try CorpusSources(configuration, temporaryFolder: temporaryFolder)
+      return try CorpusSources(configuration, temporaryFolder: temporaryFolder, progress: progress)
     }
     let configuration = withSample(configuration)
     return FileSystem.exists(configuration.text.paths[0]) ? try CorpusSources(configuration) : nil

@@ -19,8 +19,12 @@ struct CorpusSources {
 
   /// Throws `FileError` for a file that is not there and `CorpusError` for a folder without files. What can be read only once
   /// is copied, for as long as this value lives, to a file in `temporaryFolder`; without one it is a `CorpusError`.
-  init(_ configuration: CorpusConfiguration, temporaryFolder: String? = nil) throws {
-    var finder = SourceFinder(temporaryFolder: temporaryFolder)
+  /// `progress` is told how many bytes of one were copied.
+  init(
+    _ configuration: CorpusConfiguration, temporaryFolder: String? = nil,
+    progress: @escaping (Int) throws -> Void = { _ in }
+  ) throws {
+    var finder = SourceFinder(temporaryFolder: temporaryFolder, progress: progress)
     var settings = configuration
     settings.prepared = ""
     settings.cache = ""

@@ -5,12 +5,17 @@ import Files
 struct SourceFinder {
   /// Where copies are made; without it what can be read only once is refused.
   let temporaryFolder: String?
+  /// Told how many bytes of one were copied.
+  let progress: (Int) throws -> Void
   /// Copies, by the name that stands for each.
   private(set) var copies: [String: InputFile] = [:]
   /// What is to be told of folders.
   private(set) var notes: [String] = []
 
-  init(temporaryFolder: String?) { self.temporaryFolder = temporaryFolder }
+  init(temporaryFolder: String?, progress: @escaping (Int) throws -> Void) {
+    self.temporaryFolder = temporaryFolder
+    self.progress = progress
+  }
 
   /// The files of a list, in order. Throws `FileError` for what is not there, and `CorpusError` for a folder without texts and,
   /// with the `key` that named it, for what would have to be copied and may not be.
@@ -34,7 +39,9 @@ struct SourceFinder {
     }
     let name = InputFile.name(of: path)
     // Named again, it is the same text.
-    if copies[name] == nil { copies[name] = try InputFile(path, temporaryFolder: temporaryFolder) }
+    if copies[name] == nil {
+      copies[name] = try InputFile(path, temporaryFolder: temporaryFolder, progress: progress)
+    }
     return name
   }
 
