@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Heartbeats
 import MPI
@@ -18,6 +19,8 @@ public enum MPIProgram {
     do {
       return try World.run {
         let group = try MPIRankGroup(watchdog)
+        // Again, now that it is known which rank this is, and in place of what MPI may have put there.
+        MappedFile.explainTruncation(as: "\(name): error on rank \(group.rank) (\(group.host)): ")
         do {
           try watchdog.watch(group)
           let status = try body(group)

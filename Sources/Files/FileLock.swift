@@ -7,7 +7,7 @@ public final class FileLock: Sendable {
   /// Makes the file if need be and takes the lock; throws `FileError` with `EWOULDBLOCK` if another still holds it after
   /// `patience` seconds: ranks outlive a killed mpirun by one or two.
   public init(_ path: String, patience: Double = 5) throws {
-    let descriptor = try checked("open", path) { open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666) }
+    let descriptor = try checked("open", path) { open(FileName.bytes(of: path), O_RDWR | O_CREAT | O_CLOEXEC, 0o666) }
     let deadline = ContinuousClock.now + .seconds(patience)
     while true {
       do {

@@ -16,11 +16,11 @@ public final class LineReader {
   /// `path` may be "-" for standard input.
   public init(_ path: String) throws {
     let isInput = path == "-"
-    name = isInput ? "standard input" : path
+    name = isInput ? InputFile.standardInput : path
     let status = try isInput ? nil : FileSystem.status(path)
     if status?.isDirectory == true { throw FileError(operation: "read", path: path, code: EISDIR) }
     size = status?.size ?? 0
-    guard let stream = isInput ? fdopen(dup(STDIN_FILENO), "r") : fopen(path, "re") else {
+    guard let stream = isInput ? fdopen(dup(STDIN_FILENO), "r") : fopen(FileName.bytes(of: path), "re") else {
       throw FileError(operation: "open", path: name, code: errno)
     }
     self.stream = stream
@@ -31,7 +31,8 @@ public final class LineReader {
     fclose(stream)
   }
 
-  /// The next line without its "\n"; nil at the end. A byte-order mark at the beginning is passed over.
+  /// The next line without its end, "\n" or "\r\n"; nil at the end. A byte-order mark at the beginning is passed over. Throws
+  /// `FileError`, and `PackedFileError` at the beginning of a packed file.
   public func next() throws -> [UInt8]? {
     errno = 0
     let length = getline(&buffer, &capacity, stream)
@@ -41,8 +42,10 @@ public final class LineReader {
     }
     count += 1
     bytes += length
-    let line = UnsafeRawBufferPointer(start: buffer, count: length)
-    let text = line.last == UInt8(ascii: "\n") ? line.dropLast() : line[...]
+    if count == 1 {
+      try Packing.refuse(UnsafeRawBufferPointer(start: buffer, count: length), of: name, mayBePiped: true)
+    }
+    let text = TextLines.withoutEnd(UnsafeRawBufferPointer(start: buffer, count: length))
     return Array(count == 1 && text.starts(with: [0xef, 0xbb, 0xbf]) ? text.dropFirst(3) : text)
   }
 }

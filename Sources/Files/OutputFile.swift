@@ -9,11 +9,11 @@ public final class OutputFile {
   private var buffer: [UInt8] = []
   private let bufferSize = 1 << 18
 
-  /// Opens `path` for writing, empty.
-  public init(_ path: String) throws {
+  /// Opens `path` for writing, empty. A new file has these permissions, less what the umask takes.
+  public init(_ path: String, permissions: mode_t = 0o666) throws {
     self.path = path
     descriptor = try checked("create", path) {
-      open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+      open(FileName.bytes(of: path), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, permissions)
     }
     buffer.reserveCapacity(bufferSize)
   }
@@ -22,7 +22,7 @@ public final class OutputFile {
     // Not finished: what is there is not whole, so nothing may stay that looks so.
     if descriptor >= 0 {
       close(descriptor)
-      unlink(path)
+      unlink(FileName.bytes(of: path))
     }
   }
 
@@ -51,7 +51,7 @@ public final class OutputFile {
     // Not through `checked`: after EINTR the descriptor is gone, and closing again could hit another file.
     if close(closing) == -1 && errno != EINTR {
       let code = errno
-      unlink(path)
+      unlink(FileName.bytes(of: path))
       throw FileError(operation: "close", path: path, code: code)
     }
   }
@@ -74,20 +74,22 @@ public final class OutputFile {
   /// Replaces `path` whole or not at all: written beside it, synced, renamed over it, folder synced.
   /// On an error the old file stays as it was and nothing is left beside it. Symbolic links are followed; what is there
   /// and is no file, a pipe or a device, is left alone and refused.
-  public static func replace(_ path: String, with body: (OutputFile) throws -> Void) throws {
-    let file = try replacing(path)
+  public static func replace(
+    _ path: String, permissions: mode_t = 0o666, with body: (OutputFile) throws -> Void
+  ) throws {
+    let file = try replacing(path, permissions: permissions)
     try body(file)
     try file.publish()
   }
 
   /// The same for one that is written bit by bit: `publish` puts it there. One that is given up is removed.
-  public static func replacing(_ path: String) throws -> OutputFile {
+  public static func replacing(_ path: String, permissions: mode_t = 0o666) throws -> OutputFile {
     let path = FileSystem.followingLinks(path)
     var status = stat()
-    if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+    if stat(FileName.bytes(of: path), &status) == 0, status.st_mode & S_IFMT != S_IFREG {
       throw FileError(operation: "replace", path: path, code: status.st_mode & S_IFMT == S_IFDIR ? EISDIR : ENODEV)
     }
-    let file = try OutputFile("\(path).partial-\(getpid())")
+    let file = try OutputFile("\(path).partial-\(getpid())", permissions: permissions)
     file.target = path
     return file
   }
@@ -99,7 +101,7 @@ public final class OutputFile {
     do {
       try FileSystem.rename(path, to: target)
     } catch {
-      unlink(path)
+      unlink(FileName.bytes(of: path))
       throw error
     }
     try FileSystem.synchronizeDirectory(FileSystem.parent(of: target))

@@ -6,10 +6,13 @@ public final class SparseFile {
   public let path: String
   private let descriptor: Int32
 
-  /// Opens a file for writing, made if need be, and gives it its size. What is within it stays.
-  public init(_ path: String, size: Int) throws {
+  /// Opens a file for writing, made with these permissions (less the umask) if need be, and gives it its size. What is within
+  /// it stays.
+  public init(_ path: String, size: Int, permissions: mode_t = 0o666) throws {
     self.path = path
-    descriptor = try checked("create", path) { open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666) }
+    descriptor = try checked("create", path) {
+      open(FileName.bytes(of: path), O_WRONLY | O_CREAT | O_CLOEXEC, permissions)
+    }
     // If this fails, `deinit` closes: all properties are set.
     try checked("write", path) { ftruncate(descriptor, size) }
   }

@@ -46,10 +46,13 @@ public final class SavedModel {
   /// Loss of a text file, whose size does not matter to memory. `progress` is told what is under way, and how much of it
   /// is done and in all; `each` is as in `Evaluator.evaluate`, with the token.
   public func evaluate(
-    textFile: String, lanes: Int, progress: (_ phase: String, _ done: Int, _ total: Int) -> Void = { _, _, _ in },
+    _ file: InputFile, lanes: Int, progress: (_ phase: String, _ done: Int, _ total: Int) -> Void = { _, _, _ in },
     each: ((_ place: Int, _ token: Int32, _ loss: Double) throws -> Void)? = nil
   ) throws -> TextEvaluation {
-    let text = try TextTokens(file: textFile, tokenizer: tokenizer, lanes: lanes) { progress("reading", $0, $1) }
+    defer { withExtendedLifetime(file) {} }
+    let text = try TextTokens(file: file.path, name: file.name, tokenizer: tokenizer, lanes: lanes) {
+      progress("reading", $0, $1)
+    }
     do {
       let evaluator = try Evaluator(
         shape, vocabularySize: tokenizer.vocabulary.count, parameters: model.parameters, source: text, lanes: lanes,
@@ -61,7 +64,7 @@ public final class SavedModel {
       return TextEvaluation(
         evaluation: evaluation, characters: text.characters - read, unknownTokens: text.unknownTokens)
     } catch let error as CorpusError where text.count < 2 {
-      throw CorpusError(textFile, error.problem, remedy: error.remedy)
+      throw CorpusError(file.name, error.problem, remedy: error.remedy)
     }
   }
 

@@ -82,6 +82,8 @@ struct CorpusDistribution {
     return try CorpusPreparation.open(corpus) { progress in
       try bell.check()
       reporter.report(.preparing(phase: progress.phase.rawValue, done: progress.done, total: progress.total))
+    } warn: {
+      reporter.report(.warning($0))
     }
   }
 

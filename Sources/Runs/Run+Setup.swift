@@ -17,6 +17,9 @@ extension Run {
         configuration: configuration, group: group, machines: machines, reporter: reporter, bell: bell
       ).open()
       : try openShared(bell)
+    if group.isFirst {
+      for warning in corpus.manifest.warnings { reporter.report(.warning(warning)) }
+    }
     try group.together {
       for prompt in configuration.generation.prompts {
         _ = try TextWriter.tokens(of: prompt, Tokenizer(vocabulary: corpus.vocabulary))

@@ -149,7 +149,8 @@ public final class Run {
       .corpus(
         RunEvent.CorpusSummary(
           directory: corpus.directory, tokenizer: corpus.vocabulary.kind.rawValue,
-          vocabularySize: corpus.vocabulary.count, trainingTokens: parts.train.tokens,
+          vocabularySize: corpus.vocabulary.count, textFiles: corpus.manifest.textCount,
+          trainingTokens: parts.train.tokens,
           validationTokens: parts.validation.tokens, testTokens: parts.test.tokens,
           unusedTokens: trainer.unusedTokens,
           unknownTokens: parts.all.reduce(0) { $0 + $1.unknownTokens })))

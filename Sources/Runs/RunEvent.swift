@@ -41,6 +41,8 @@ public enum RunEvent: Sendable {
     public let directory: String
     public let tokenizer: String
     public let vocabularySize: Int
+    /// Texts that the tokens were made of.
+    public let textFiles: Int
     public let trainingTokens: Int
     public let validationTokens: Int
     public let testTokens: Int

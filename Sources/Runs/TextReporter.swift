@@ -29,7 +29,8 @@ public final class TextReporter: Reporter {
       working("preparing the corpus: \(phase)", done, total)
     case .corpus(let corpus):
       line(
-        "corpus   \(corpus.tokenizer), vocabulary \(corpus.vocabularySize.formatted()); tokens: "
+        "corpus   \(corpus.textFiles.formatted()) file\(corpus.textFiles == 1 ? "" : "s") of \(corpus.tokenizer), "
+          + "vocabulary \(corpus.vocabularySize.formatted()); tokens: "
           + "\(corpus.trainingTokens.formatted()) training (\(corpus.unusedTokens.formatted()) left over), "
           + "\(corpus.validationTokens.formatted()) validation, \(corpus.testTokens.formatted()) test"
           + (corpus.unknownTokens > 0 ? "; \(corpus.unknownTokens.formatted()) are <unk>" : ""))

@@ -52,10 +52,13 @@ struct CorpusCommand: ParsableCommand {
       abstract: "Turns text into token files that a configuration may name as corpus.prepared.",
       discussion: """
         Give one text to be split by --split, or --train with --validation and --test. A path may be a folder:
-        its files, by name.
+        its files, by name, but not hidden ones, those in folders in it and those that editors leave (a.txt~). It
+        may also be - (standard input) or a pipe: what it gives is copied to a temporary file beside the output,
+        or where TMPDIR says.
 
           lockstep corpus prepare --tokenizer words --maximum-vocabulary 10000 --output tokens text.txt
           lockstep corpus prepare --tokenizer characters --train a.txt --validation b.txt --output tokens
+          zcat text.txt.gz | lockstep corpus prepare - --output tokens
         """)
 
     @Argument(help: "Texts to be split into three parts, in order.", completion: .file())
@@ -82,7 +85,7 @@ struct CorpusCommand: ParsableCommand {
     @Option(help: "Tokens of the vocabulary at most, <unk> and <eos> among them; 0: all.")
     var maximumVocabulary = 0
 
-    @Option(help: "A file with one word a line, to be the vocabulary.", completion: .file())
+    @Option(help: "A file with one word a line, or a vocabulary.json, to be the vocabulary.", completion: .file())
     var vocabulary = ""
 
     @Option(help: "Token files of each part.")
@@ -114,6 +117,9 @@ struct CorpusCommand: ParsableCommand {
       let corpus = try CorpusPreparation.prepare(settings, into: output) {
         try endIfAsked()
         meter.show($0.done, of: $0.total)
+      } warn: {
+        meter.finish()
+        Console.warn($0)
       }
       meter.finish()
       try printSummary(corpus, format)
@@ -148,8 +154,10 @@ struct CorpusCommand: ParsableCommand {
 
   private static func printSummary(_ corpus: PreparedCorpus, _ format: OutputFormat) throws {
     let manifest = corpus.manifest
+    manifest.warnings.forEach(Console.warn)
     if format == .json { return Console.output(try jsonText(manifest, pretty: true) + "\n") }
     Console.output("tokens       \(corpus.directory)" + "\n")
+    Console.output("texts        \(manifest.textCount) file\(manifest.textCount == 1 ? "" : "s")" + "\n")
     Console.output("tokenizer    \(manifest.tokenizer.rawValue), vocabulary \(manifest.vocabulary.size)" + "\n")
     Console.output("fingerprint  \(manifest.fingerprint)" + "\n")
     for name in CorpusPart.allCases {

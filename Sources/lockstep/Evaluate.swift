@@ -11,7 +11,9 @@ struct Evaluate: ParsableCommand {
     discussion: """
       Every token but the first is predicted once. With one lane the model reads the
       text from its beginning to its end; more lanes are faster and begin as many
-      stretches without context. The text may have any length.
+      stretches without context. The text may have any length; it is read several
+      times, so that standard input (-) or a pipe is first copied to a temporary file,
+      in /var/tmp or where TMPDIR says.
 
         lockstep evaluate checkpoints/default text.txt
         lockstep evaluate tiny.h5 text.txt --lanes 16 --format json
@@ -20,7 +22,7 @@ struct Evaluate: ParsableCommand {
 
   @OptionGroup var model: ModelArgument
 
-  @Argument(help: "A text file.", completion: .file())
+  @Argument(help: "A text file; - is standard input.", completion: .file())
   var text: String
 
   @Option(help: "Stretches the text is cut into.")
@@ -44,20 +46,26 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     let model = try model.open()
-    let evaluation = try evaluate(model)
+    let text = try InputFile(self.text, takesNamedPipes: false)
+    let evaluation = try evaluate(model, text)
+    if Vocabulary.isMostlyUnknown(evaluation.unknownTokens, of: evaluation.evaluation.predictions + 1) {
+      Console.warn(
+        "\(evaluation.unknownTokens) of the tokens of \(text.name) are <unk>, more than a third: the model does not know "
+          + "the words of this text, and its perplexity says little")
+    }
     let summary = try summary(model, evaluation)
     // What is written to standard output is one thing.
     if perToken == "-" { Console.error(summary) } else { Console.output(summary) }
   }
 
-  private func evaluate(_ model: SavedModel) throws -> TextEvaluation {
+  private func evaluate(_ model: SavedModel, _ text: InputFile) throws -> TextEvaluation {
     func evaluate(_ write: ((String) throws -> Void)?) throws -> TextEvaluation {
       let meter = PhaseMeter()
       defer { meter.finish() }
       let show: (String, Int, Int) -> Void = { meter.show($0, $1, of: $2) }
-      guard let write else { return try model.evaluate(textFile: text, lanes: lanes, progress: show) }
+      guard let write else { return try model.evaluate(text, lanes: lanes, progress: show) }
       try write("place\tnats\ttoken\n")
-      return try model.evaluate(textFile: text, lanes: lanes, progress: show) { place, token, loss in
+      return try model.evaluate(text, lanes: lanes, progress: show) { place, token, loss in
         try write(
           String(format: "%d\t%.6f\t", place, loss) + quoted(model.tokenizer.vocabulary.bytes(of: token)) + "\n")
       }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoints
 import Corpus
+import Files
 import Inference
 import Kernels
 import Runs
@@ -70,7 +71,10 @@ struct Import: ParsableCommand {
 
   private func tokens() throws -> (vocabulary: Vocabulary, order: [Int])? {
     guard let vocabulary else { return tokenizer == .bytes ? (.bytes, Array(0..<256)) : nil }
-    return try Vocabulary.inRowOrder(file: vocabulary, kind: tokenizer ?? .words)
+    let file = try InputFile(vocabulary)
+    return try withExtendedLifetime(file) {
+      try Vocabulary.inRowOrder(file: file.path, name: file.name, kind: tokenizer ?? .words)
+    }
   }
 }
 

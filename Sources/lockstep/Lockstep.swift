@@ -42,8 +42,9 @@ struct Lockstep: ParsableCommand {
     flushSubnormals()
     FileSystem.letLimitsFail()
     Console.endWithBrokenPipes()
+    MappedFile.explainTruncation(as: "lockstep: error: ")
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(FileName.arguments)
       try command.run()
       try Console.checkOutput()
     } catch let error as ExitCode {

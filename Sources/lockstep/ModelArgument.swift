@@ -12,7 +12,7 @@ struct ModelArgument: ParsableArguments {
   var model: String
 
   func open() throws -> SavedModel {
-    try SavedModel(model) { Console.error("warning: passed over \($0)\n") }
+    try SavedModel(model) { Console.warn("passed over \($0)") }
   }
 
   /// Opens it to read or write a token at a time: too little work to be shared by threads, which would wait for each other,

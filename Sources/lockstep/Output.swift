@@ -1,6 +1,11 @@
 import Corpus
 import Runs
 
+extension Console {
+  /// Says on standard error what the user should know and nothing ends for.
+  static func warn(_ message: String) { error("warning: \(message)\n") }
+}
+
 /// Progress of something that may take a while, on standard error; nothing where that is not a terminal, or
 /// where it is soon done.
 final class ProgressMeter {

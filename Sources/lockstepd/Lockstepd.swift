@@ -30,8 +30,9 @@ struct Lockstepd: ParsableCommand {
   static func main() {
     flushSubnormals()
     FileSystem.letLimitsFail()
+    MappedFile.explainTruncation(as: "lockstepd: error: ")
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(FileName.arguments)
       try command.run()
     } catch {
       let environment = ProcessInfo.processInfo.environment

@@ -82,6 +82,55 @@ import Testing
     expectError("latin, line 2, byte 2", "0xE9", "UTF-8") { _ = try Vocabulary(wordFile: latin) }
   }
 
+  @Test func ourOwnVocabularyIsReadAsSuch() throws {
+    let folder = try TemporaryFolder()
+    let vocabulary = try survey(.words, "[ b a a \u{2028}x \u{85} é \"q\" \\ {\n").vocabulary(
+      minimumCount: 1, maximumSize: 0)
+    let json = try folder.write("vocabulary.json", vocabulary.json())
+    #expect(try Vocabulary(wordFile: json) == vocabulary)
+    #expect(try Vocabulary.inRowOrder(file: json, kind: .words).vocabulary == vocabulary)
+    let lines = vocabulary.entries.joined(separator: "\r\n")
+    #expect(try Vocabulary(wordFile: folder.write("lines", lines)) == vocabulary)
+    #expect(try Vocabulary.inRowOrder(file: folder.file("lines"), kind: .words).vocabulary == vocabulary)
+    let mine = try folder.write("mine.json", " [\"b\", \"\\u0061\"] ")
+    #expect(try Vocabulary(wordFile: mine).entries == ["<unk>", "<eos>", "b", "a"])
+    // Words may be brackets.
+    let brackets = try folder.write("brackets", "[\n{\n\"\n]\n")
+    #expect(try Vocabulary(wordFile: brackets).entries.dropFirst(2) == ["[", "{", "\"", "]"])
+  }
+
+  @Test func whatIsNoListOfWordsIsRefused() throws {
+    let folder = try TemporaryFolder()
+    func refuse(_ bytes: some Sequence<UInt8>, _ parts: String...) throws {
+      let path = try folder.write("list", bytes)
+      for part in parts {
+        expectError("list", part) { _ = try Vocabulary(wordFile: path) }
+        expectError("list", part) { _ = try Vocabulary.inRowOrder(file: path, kind: .words) }
+      }
+    }
+    try refuse("{\"the\": 0, \"of\": 1}".utf8, "found an object", "jq -r")
+    try refuse("{\n  \"model\": {\"vocab\": {\"a\": 1}}\n}\n".utf8, "found an object")
+    try refuse("[1, 2]".utf8, "found an array of other things")
+    try refuse("[[\"the\", 12]]".utf8, "found an array of other things")
+    try refuse("[\"<unk>\", \"<eos>\", \"a\"".utf8, "found damaged JSON")
+    try refuse("{\"the\": 0, ".utf8, "damaged JSON")
+    try refuse("[\"<unk>\", \"<eos>\", \"a\", \"a\"]".utf8, "entry 3: expected a new word, found \"a\" again")
+    try refuse("[\"<unk>\", \"<eos>\", \"\"]".utf8, "entry 2: expected a word without white space")
+    try refuse(
+      Vocabulary(kind: .characters, entries: ["\n", " ", "a"]).json(), "entry 0", "found \"\\n\"", "characters")
+    try refuse("the 123\nof 45\n".utf8, "line 1, byte 4", "found a second", "without counts")
+    try refuse("    123 the\n".utf8, "line 1", "without counts")
+    try refuse("the\t123\n".utf8, "without counts")
+    try refuse("a text, as it is\nwith lines\n".utf8, "line 1", "one word on a line")
+    try refuse([UInt8]("LOCKSTEP".utf8) + [1, 0, 0, 0], "found a binary file")
+    try refuse("t\0h\0e\0\n\0".utf8, "found a binary file (or UTF-16)")
+    try refuse([0x61, 0x0A, 0xE9], "line 2", "expected UTF-8")
+    try refuse((String(repeating: "x", count: 1 << 16 + 1) + "\n").utf8, "at most 65536 bytes, found one of 65537")
+    for empty in ["", "\n \r\n", "\u{FEFF}", "[]", "<unk>\n<eos>\n", "[\"<unk>\"]"] {
+      expectError("list", "expected words, found") { _ = try Vocabulary(wordFile: folder.write("list", empty)) }
+    }
+  }
+
   @Test func tokensInAnyOrderAreTakenOver() throws {
     let folder = try TemporaryFolder()
     let words = try folder.write("words", "\u{FEFF}the\n<eos>\ncat\n<unk>\n")

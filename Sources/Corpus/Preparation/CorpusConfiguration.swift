@@ -60,6 +60,15 @@ public struct CorpusConfiguration: Codable, Equatable, Sendable {
 }
 
 extension CorpusConfiguration {
+  /// The texts of a part, where each has its own.
+  subscript(part: CorpusPart) -> PathList {
+    switch part {
+    case .train: train
+    case .validation: validation
+    case .test: test
+    }
+  }
+
   /// Manifests that were written before there was `distribute` lack it.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)

@@ -72,6 +72,41 @@ public struct CorpusManifest: Codable, Equatable, Sendable {
     return digest.hex()
   }
 
+  // MARK: What it tells
+
+  /// Texts that the tokens were made of.
+  public var textCount: Int {
+    [settings.text, settings.train, settings.validation, settings.test].reduce(0) { $0 + $1.paths.count }
+  }
+
+  /// What whoever learns from this corpus should know: parts that were asked for and are empty, and those mostly of `<unk>`.
+  public var warnings: [String] {
+    CorpusPart.allCases.flatMap { part in [emptiness(of: part), unknownShare(of: part)].compactMap { $0 } }
+  }
+
+  private func emptiness(of part: CorpusPart) -> String? {
+    let tokens = parts[part].tokens
+    guard part != .train, tokens < CorpusManifest.fewestTokens else { return nil }
+    let found = "the \(part.name) part has \(tokens) token\(tokens == 1 ? "" : "s"), so nothing is evaluated on it"
+    if !settings.train.isEmpty {
+      return settings[part].isEmpty ? nil : "\(found); name a longer text in corpus.\(part.rawValue)"
+    }
+    let place = part == .validation ? 1 : 2
+    guard settings.split.count == 3, settings.split[place] > 0 else { return nil }
+    return "\(found); give more text, or a larger \(part == .validation ? "second" : "third") number in corpus.split"
+  }
+
+  private func unknownShare(of part: CorpusPart) -> String? {
+    let (tokens, unknown) = (parts[part].tokens, parts[part].unknownTokens)
+    guard Vocabulary.isMostlyUnknown(unknown, of: tokens) else { return nil }
+    return
+      "\(unknown) of the \(tokens) tokens of the \(part.name) part are <unk>, more than a third: perplexities say "
+      + "little; use a vocabulary that has the words of the text"
+  }
+
+  /// One to read and one to predict.
+  static let fewestTokens = 2
+
   // MARK: File
 
   /// Reads and checks the manifest of a folder. Throws `CorpusError` if there is none, if a newer program
@@ -106,8 +141,8 @@ public struct CorpusManifest: Codable, Equatable, Sendable {
     }
   }
 
-  func write(to directory: String) throws {
-    let file = try OutputFile("\(directory)/\(CorpusManifest.fileName)")
+  func write(to directory: String, _ permissions: TextPermissions) throws {
+    let file = try OutputFile("\(directory)/\(CorpusManifest.fileName)", permissions: permissions.file)
     try file.write(json())
     try file.finish()
   }

@@ -1,6 +1,9 @@
 /// A part of a corpus: what is learned from, what is looked at along the way, what is kept for the end.
 public enum CorpusPart: String, Codable, CaseIterable, Sendable {
   case train, validation, test
+
+  /// As it is called in messages.
+  var name: String { self == .train ? "training" : rawValue }
 }
 
 /// One value for each part of a corpus.

@@ -8,17 +8,24 @@ import Files
 public enum CorpusPreparation {
   /// Opens the corpus a configuration describes, preparing it if that has not been done.
   ///
-  /// `progress` is called after every few megabytes, and may throw to end it: nothing of it is left then. Throws
-  /// `CorpusError` for settings and texts with faults, `FileError` for files that cannot be read or written.
+  /// `progress` is called after every few megabytes, and may throw to end it: nothing of it is left then. `warn` is told what is
+  /// odd about the texts (what is odd about the tokens, their manifest tells). Throws `CorpusError` for settings and texts with
+  /// faults, `FileError` for files that cannot be read or written, and `PackedFileError`.
   public static func open(
-    _ configuration: CorpusConfiguration, progress: @escaping (PreparationProgress) throws -> Void = { _ in }
+    _ configuration: CorpusConfiguration, progress: @escaping (PreparationProgress) throws -> Void = { _ in },
+    warn: @escaping (String) -> Void = { _ in }
   ) throws -> PreparedCorpus {
     try configuration.validate()
     if !configuration.prepared.isEmpty { return try PreparedCorpus(directory: configuration.prepared) }
     let sources = try findSources(configuration, progress)
+    sources.notes.forEach(warn)
     let directory = "\(configuration.cache)/\(try sources.folderName())"
-    if let corpus = current(directory, sources) { return corpus }
-    return try make(sources, into: directory, progress) { current(directory, sources) != nil }
+    if let corpus = current(directory, sources) {
+      // The text may have been closed to others since, or the tokens be of an older version.
+      sources.permissions(in: FileSystem.parent(of: directory)).restrict(directory)
+      return corpus
+    }
+    return try make(sources, into: directory, progress, warn) { current(directory, sources) != nil }
   }
 
   /// Whether neither the text nor the tokens that a configuration names are on this host.
@@ -27,7 +34,8 @@ public enum CorpusPreparation {
       return !FileSystem.exists("\(configuration.prepared)/\(CorpusManifest.fileName)")
     }
     let texts = [configuration.text, configuration.train, configuration.validation, configuration.test]
-    return !texts.flatMap(\.paths).allSatisfy(FileSystem.exists)
+    // Standard input is there: what opens it says why it cannot serve.
+    return !texts.flatMap(\.paths).allSatisfy { $0 == "-" || FileSystem.exists($0) }
   }
 
   /// The corpus of a configuration, if all of it is on this host already: under the path it names, made of its text, or
@@ -48,10 +56,11 @@ public enum CorpusPreparation {
   }
 
   /// Prepares the text a configuration describes into a folder of the caller's choice, in place of tokens
-  /// prepared there before. Throws as `open` does, and for a folder that holds anything else.
+  /// prepared there before. A text may be standard input ("-"), a pipe or a device: it is copied to a temporary file beside the
+  /// folder, or where `TMPDIR` says. Throws as `open` does, and for a folder that holds anything else.
   public static func prepare(
     _ configuration: CorpusConfiguration, into directory: String,
-    progress: @escaping (PreparationProgress) throws -> Void = { _ in }
+    progress: @escaping (PreparationProgress) throws -> Void = { _ in }, warn: @escaping (String) -> Void = { _ in }
   ) throws -> PreparedCorpus {
     try configuration.validate()
     guard configuration.prepared.isEmpty else {
@@ -65,13 +74,19 @@ public enum CorpusPreparation {
         directory, "expected a new or empty folder or one of prepared tokens, found other files",
         remedy: "name another folder")
     }
-    return try make(findSources(configuration, progress), into: directory, progress) { false }
+    let sources = try findSources(configuration, temporaryFolder: FileSystem.parent(of: directory), progress)
+    sources.notes.forEach(warn)
+    return try make(sources, into: directory, progress, warn) { false }
   }
 
   private static func findSources(
-    _ configuration: CorpusConfiguration, _ progress: @escaping (PreparationProgress) throws -> Void
+    _ configuration: CorpusConfiguration, temporaryFolder: String? = nil,
+    _ progress: @escaping (PreparationProgress) throws -> Void
   ) throws -> CorpusSources {
-    if let sources = try existingSources(configuration) { return sources }
+    let existing = try existingSources(configuration, temporaryFolder) {
+      try progress(PreparationProgress(phase: .copying, done: $0, total: 0))
+    }
+    if let existing { return existing }
     let lines = configuration.sampleLines
     let folder = sampleFolder(configuration)
     let staging = try StagingFolder(for: folder)
@@ -83,8 +98,13 @@ public enum CorpusPreparation {
   }
 
   /// Nil where the sample text has not been made yet.
-  private static func existingSources(_ configuration: CorpusConfiguration) throws -> CorpusSources? {
-    guard configuration.sampleLines > 0 else { return try CorpusSources(configuration) }
+  private static func existingSources(
+    _ configuration: CorpusConfiguration, _ temporaryFolder: String? = nil,
+    _ progress: @escaping (Int) throws -> Void = { _ in }
+  ) throws -> CorpusSources? {
+    guard configuration.sampleLines > 0 else {
+      return try CorpusSources(configuration, temporaryFolder: temporaryFolder, progress: progress)
+    }
     let configuration = withSample(configuration)
     return FileSystem.exists(configuration.text.paths[0]) ? try CorpusSources(configuration) : nil
   }
@@ -110,11 +130,13 @@ public enum CorpusPreparation {
 
   private static func make(
     _ sources: CorpusSources, into directory: String, _ progress: @escaping (PreparationProgress) throws -> Void,
-    keepsOther: () -> Bool
+    _ warn: @escaping (String) -> Void, keepsOther: () -> Bool
   ) throws -> PreparedCorpus {
-    let staging = try StagingFolder(for: directory)
+    let permissions = sources.permissions(in: FileSystem.parent(of: directory))
+    let staging = try StagingFolder(for: directory, permissions: permissions.folder)
     let writer = CorpusWriter(
-      sources: sources, parts: try sources.parts(), directory: staging.path, progress: progress)
+      sources: sources, parts: try sources.parts(), directory: staging.path, permissions: permissions,
+      progress: progress, warn: warn)
     try writer.write()
     try staging.publish(keepsOther: keepsOther)
     return try PreparedCorpus(directory: directory)

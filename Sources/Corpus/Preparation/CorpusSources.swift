@@ -1,6 +1,5 @@
 import Files
 import Foundation
-import Glibc
 
 /// The files a configuration asks for, found on disk: absolute paths, folders replaced by their files.
 struct CorpusSources {
@@ -12,34 +11,46 @@ struct CorpusSources {
   let haveProbabilities: Bool
   /// A readable name for the whole, after the first text.
   let stem: String
+  /// What is to be told of the folders that were named.
+  let notes: [String]
+  /// What could be read only once, by the names that `settings` has for it.
+  private let copies: [String: InputFile]
+  private let statuses: [FileStatus]
 
-  /// Throws `FileError` for a file that is not there and `CorpusError` for a folder without files.
-  init(_ configuration: CorpusConfiguration) throws {
+  /// Throws `FileError` for a file that is not there and `CorpusError` for a folder without files. What can be read only once
+  /// is copied, for as long as this value lives, to a file in `temporaryFolder`; without one it is a `CorpusError`.
+  /// `progress` is told how many bytes of one were copied.
+  init(
+    _ configuration: CorpusConfiguration, temporaryFolder: String? = nil,
+    progress: @escaping (Int) throws -> Void = { _ in }
+  ) throws {
+    var finder = SourceFinder(temporaryFolder: temporaryFolder, progress: progress)
     var settings = configuration
     settings.prepared = ""
     settings.cache = ""
     settings.distribute = false
-    settings.text = try CorpusSources.resolve(configuration.text)
-    settings.train = try CorpusSources.resolve(configuration.train)
-    settings.validation = try CorpusSources.resolve(configuration.validation)
-    settings.test = try CorpusSources.resolve(configuration.test)
+    settings.text = try finder.find(configuration.text, "corpus.text")
+    settings.train = try finder.find(configuration.train, "corpus.train")
+    settings.validation = try finder.find(configuration.validation, "corpus.validation")
+    settings.test = try finder.find(configuration.test, "corpus.test")
     if !configuration.vocabulary.isEmpty {
-      settings.vocabulary = try CorpusSources.absolute(configuration.vocabulary)
+      settings.vocabulary = try finder.findFile(configuration.vocabulary, "corpus.vocabulary")
     }
+    let copies = finder.copies
     self.settings = settings
+    self.copies = copies
+    notes = finder.notes
 
     let texts = [settings.text, settings.train, settings.validation, settings.test].flatMap(\.paths)
     // Only words are cut at line ends, so only their parts are made of whole lines.
     let probabilities = texts.map(LineProbabilities.path(beside:))
-    haveProbabilities = settings.tokenizer == .words && probabilities.allSatisfy(FileSystem.exists)
+    haveProbabilities = settings.tokenizer == .words && copies.isEmpty && probabilities.allSatisfy(FileSystem.exists)
 
     var read = texts
     if haveProbabilities { read += probabilities }
     if !settings.vocabulary.isEmpty { read.append(settings.vocabulary) }
-    files = try read.map {
-      let status = try FileSystem.status($0)
-      return CorpusManifest.SourceFile(path: $0, bytes: status.size, modified: status.modified)
-    }
+    statuses = try read.map { try FileSystem.status(copies[$0]?.path ?? $0) }
+    files = zip(read, statuses).map { CorpusManifest.SourceFile(path: $0, bytes: $1.size, modified: $1.modified) }
     stem = withoutExtension(FileSystem.name(of: (configuration.text.paths + configuration.train.paths)[0]))
   }
 
@@ -48,38 +59,30 @@ struct CorpusSources {
     "\(stem)-\(try settings.digest.prefix(12))"
   }
 
+  /// What others may do with what is made of these files in a folder.
+  func permissions(in directory: String) -> TextPermissions {
+    // Nobody but this process can open a copy.
+    TextPermissions(
+      of: zip(files, statuses).filter { copies[$0.0.path] == nil }.map(\.1),
+      group: TextPermissions.group(ofNewFilesIn: directory))
+  }
+
   /// The texts of the parts.
   func parts() throws -> PartMap<[TextStretch]> {
-    if settings.train.isEmpty { return try split(settings.text.paths.map(TextStretch.init(wholeOf:))) }
+    if settings.train.isEmpty { return try split(settings.text.paths.map(text)) }
     return try PartMap(train: settings.train, validation: settings.validation, test: settings.test).map {
-      try $1.paths.map(TextStretch.init(wholeOf:))
+      try $1.paths.map(text)
     }
   }
 
-  // MARK: Paths
-
-  private static func resolve(_ list: PathList) throws -> PathList {
-    PathList(
-      try list.paths.flatMap { path in
-        let path = try absolute(path)
-        guard try FileSystem.status(path).isDirectory else { return [path] }
-        let files = try FileSystem.list(path).filter { !$0.hasPrefix(".") }.map { "\(path)/\($0)" }
-          .filter { try !FileSystem.status($0).isDirectory && !$0.hasSuffix(LineProbabilities.suffix) }
-        if files.isEmpty {
-          throw CorpusError(
-            path, "expected a folder with text files, found none in it", remedy: "name another")
-        }
-        return files
-      })
+  private func text(_ path: String) throws -> TextStretch {
+    try TextStretch(wholeOf: copies[path]?.path ?? path, name: path)
   }
 
-  /// `realpath(3)`.
-  private static func absolute(_ path: String) throws -> String {
-    guard let resolved = realpath(path, nil) else {
-      throw FileError(operation: "open", path: path, code: errno)
-    }
-    defer { free(resolved) }
-    return String(cString: resolved)
+  /// The fixed vocabulary, if one is named.
+  func vocabulary() throws -> Vocabulary? {
+    let path = settings.vocabulary
+    return path.isEmpty ? nil : try Vocabulary(wordFile: copies[path]?.path ?? path, name: path)
   }
 
   // MARK: Split
@@ -127,7 +130,7 @@ struct CorpusSources {
       let local = range.clamped(to: start..<start + file.range.count)
       if !local.isEmpty {
         result.append(
-          TextStretch(path: file.path, range: local.lowerBound - start..<local.upperBound - start))
+          TextStretch(path: file.path, name: file.name, range: local.lowerBound - start..<local.upperBound - start))
       }
       start += file.range.count
     }

@@ -6,7 +6,10 @@ struct CorpusWriter {
   let sources: CorpusSources
   let parts: PartMap<[TextStretch]>
   let directory: String
+  let permissions: TextPermissions
   let progress: (PreparationProgress) throws -> Void
+  /// Told what is odd about the text.
+  let warn: (String) -> Void
 
   private var settings: CorpusConfiguration { sources.settings }
 
@@ -19,6 +22,7 @@ struct CorpusWriter {
           ? "give more text, or a larger first number in corpus.split"
           : "name files with text in corpus.train")
     }
+    for part in [CorpusPart.validation, .test] { try requireTokens(tokens[part], of: part) }
     let vocabularyFile = try write(vocabulary)
     let meter = Meter(.encoding, of: parts, progress)
     let tokenizer = Tokenizer(vocabulary: vocabulary)
@@ -27,33 +31,50 @@ struct CorpusWriter {
     }
     let manifest = CorpusManifest(
       settings: settings, sources: sources.files, vocabulary: vocabularyFile, parts: manifestParts)
-    try manifest.write(to: directory)
+    try manifest.write(to: directory, permissions)
   }
 
   private var trainingFiles: String {
     (settings.train.isEmpty ? settings.text : settings.train).paths.joined(separator: ", ")
   }
 
+  /// A text that was named for a part has something to predict.
+  private func requireTokens(_ tokens: Int, of part: CorpusPart) throws {
+    let texts = settings[part]
+    guard !texts.isEmpty, tokens < CorpusManifest.fewestTokens else { return }
+    throw CorpusError(
+      "corpus.\(part.rawValue)",
+      "expected at least \(CorpusManifest.fewestTokens) tokens, one to read and one to predict, found \(tokens) in "
+        + texts.paths.joined(separator: ", "), remedy: "name a text with more, or leave corpus.\(part.rawValue) out")
+  }
+
   // MARK: First pass
 
   private func survey() throws -> (Vocabulary, tokens: PartMap<Int>) {
-    let fixed = settings.vocabulary.isEmpty ? nil : try Vocabulary(wordFile: settings.vocabulary)
+    let fixed = try sources.vocabulary()
     let meter = Meter(.surveying, of: parts, progress)
     var survey = TextSurvey(settings.tokenizer)
     let tokens = try parts.map { part, text in
       // Words come from the training part only: that the others have unseen ones is part of the test.
       try survey.read(text, gatherWords: part == .train && fixed == nil, progress: meter.advance)
     }
+    if let warning = try survey.warning { warn(warning) }
     let vocabulary =
       fixed
       ?? survey.vocabulary(minimumCount: settings.minimumCount, maximumSize: settings.maximumVocabulary)
+    guard settings.minimumCount == 1 || vocabulary.count > Vocabulary.specials.count else {
+      throw CorpusError(
+        "corpus.minimumCount",
+        "expected a word that is seen \(settings.minimumCount) times, found none in \(trainingFiles)",
+        remedy: "make it smaller")
+    }
     return (vocabulary, tokens)
   }
 
   private func write(_ vocabulary: Vocabulary) throws -> CorpusManifest.VocabularyFile {
     let name = "vocabulary.json"
     let json = try vocabulary.json()
-    let file = try OutputFile("\(directory)/\(name)")
+    let file = try OutputFile("\(directory)/\(name)", permissions: permissions.file)
     try file.write(json)
     try file.finish()
     var digest = Digest()
@@ -68,17 +89,17 @@ struct CorpusWriter {
   ) throws -> CorpusManifest.Part {
     let writer = TokenFileWriter(
       directory: directory, part: part, tokens: expected, shards: settings.shards,
-      vocabularySize: tokenizer.vocabulary.count)
+      vocabularySize: tokenizer.vocabulary.count, permissions: permissions)
     var unknown = 0
     for stretch in text {
       try tokenizer.encode(stretch) { tokens, bytes in
-        guard tokens.count <= expected - writer.written else { throw changed(stretch.path) }
+        guard tokens.count <= expected - writer.written else { throw changed(stretch.name) }
         if settings.tokenizer == .words { unknown += tokens.count { $0 == Vocabulary.unknown } }
         try writer.write(tokens)
         try meter.advance(by: bytes)
       }
     }
-    guard writer.written == expected else { throw changed(text.map(\.path).joined(separator: ", ")) }
+    guard writer.written == expected else { throw changed(text.map(\.name).joined(separator: ", ")) }
     return CorpusManifest.Part(
       tokens: expected, unknownTokens: unknown, sourceNats: try sourceNats(text, meter), shards: writer.finish())
   }
@@ -90,9 +111,9 @@ struct CorpusWriter {
     }
   }
 
-  private func changed(_ path: String) -> CorpusError {
+  private func changed(_ name: String) -> CorpusError {
     CorpusError(
-      path, "expected the same text in both passes, found another number of tokens",
+      name, "expected the same text in both passes, found another number of tokens",
       remedy: "start again when nothing writes to it")
   }
 }

@@ -27,7 +27,7 @@ struct LineProbabilities {
       if list.count.isMultiple(of: 100_000) { try meanwhile() }
     }
     ofLine = numbers
-    let expected = try lines(in: TextStretch(wholeOf: text)).upperBound
+    let expected = try lineNumbers(in: TextStretch(wholeOf: text)).upperBound
     guard expected == ofLine.count else {
       throw CorpusError(
         path, "expected \(counted(expected, "line")), as many as \(text) has, found \(ofLine.count)",
@@ -37,11 +37,11 @@ struct LineProbabilities {
 
   /// The sum over the lines of a stretch that begins and ends at line ends, in nats, positive.
   func nats(of stretch: TextStretch) throws -> Double {
-    try -ofLine[lines(in: stretch)].reduce(0, +)
+    try -ofLine[lineNumbers(in: stretch)].reduce(0, +)
   }
 
   /// Which lines of its file a stretch holds, counted from 0.
-  private func lines(in stretch: TextStretch) throws -> Range<Int> {
+  private func lineNumbers(in stretch: TextStretch) throws -> Range<Int> {
     try MappedFile.withBytes(of: stretch.path) { bytes in
       let before = lineCount(bytes[..<stretch.range.lowerBound])
       return before..<before + lineCount(bytes[stretch.range])

@@ -8,13 +8,14 @@ final class StagingFolder {
   let path: String
   private let target: String
 
-  init(for target: String) throws {
+  /// It has these permissions, less what the umask takes.
+  init(for target: String, permissions: mode_t = 0o777) throws {
     self.target = target
     let mark = StagingFolder.mark()
     try FileSystem.createDirectory(FileSystem.parent(of: target))
     StagingFolder.removeLeftovers(of: target, mark)
     path = StagingFolder.freshName(target, mark)
-    try FileSystem.createDirectory(path)
+    try FileSystem.createDirectory(path, permissions: permissions)
   }
 
   deinit { StagingFolder.remove(path) }
@@ -66,6 +67,6 @@ final class StagingFolder {
   /// Removes a folder of files. What cannot be removed stays: a later preparation tries again.
   private static func remove(_ directory: String) {
     for name in (try? FileSystem.list(directory)) ?? [] { try? FileSystem.remove("\(directory)/\(name)") }
-    rmdir(directory)
+    try? FileSystem.removeDirectory(directory)
   }
 }

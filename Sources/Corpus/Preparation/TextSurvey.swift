@@ -1,3 +1,5 @@
+import Files
+
 /// The first pass over a text: counts its tokens and gathers what its vocabulary is made of.
 struct TextSurvey {
   let kind: TokenizerKind
@@ -7,6 +9,9 @@ struct TextSurvey {
   /// For words: the words, and how often each was seen.
   private var words = WordTable()
   private var counts: [Int] = []
+  /// Words too long for any vocabulary: how many, and where the first begins.
+  private var longWords = 0
+  private var firstLongWord: (text: TextStretch, offset: Int)?
 
   /// More different words than any vocabulary has: what goes beyond is not a text of words.
   static let maximumDistinctWords = 20_000_000
@@ -29,13 +34,14 @@ struct TextSurvey {
         try progress(stretch.range.count)
         continue
       }
-      try stretch.read(droppingMark: true, pieceSize: pieceSize) { piece, isLast in
+      try stretch.read(droppingMark: true, pieceSize: pieceSize) { piece, offset, isLast in
+        var long: Int?
         let consumed =
           switch kind {
-          case .words where gatherWords: try gather(piece, isLast: isLast, maximumDistinctWords)
-          case .words: try countWords(piece, isLast: isLast)
+          case .words: try gather(piece, isLast: isLast, gatherWords ? maximumDistinctWords : nil, firstLong: &long)
           case .characters, .bytes: try gatherCharacters(piece, isLast: isLast)
           }
+        if let long, firstLongWord == nil { firstLongWord = (stretch, offset + long) }
         try progress(consumed)
         return consumed
       }
@@ -57,23 +63,20 @@ struct TextSurvey {
     return consumed
   }
 
-  private mutating func countWords(_ piece: UnsafeRawBufferPointer, isLast: Bool) throws(TextFault) -> Int {
-    var count = 0
-    let consumed = try scanWords(piece, isLast: isLast) { _, _ in
-      count += 1
-    } lineEnd: {
-      count += 1
-    }
-    tokens += count
-    return consumed
-  }
-
+  /// Counts words, and gathers the different ones where there is a bound to them; says where in the piece the first of those
+  /// is that are too long.
   private mutating func gather(
-    _ piece: UnsafeRawBufferPointer, isLast: Bool, _ maximumDistinctWords: Int
+    _ piece: UnsafeRawBufferPointer, isLast: Bool, _ maximumDistinctWords: Int?, firstLong: inout Int?
   ) throws(TextFault) -> Int {
     var count = 0
     let consumed = try scanWords(piece, isLast: isLast) { word, offset throws(TextFault) in
       count += 1
+      if word.count > maximumWordLength {
+        longWords += 1
+        firstLong = firstLong ?? offset
+        return
+      }
+      guard let maximumDistinctWords else { return }
       let id = Int(words.insert(word))
       if id < counts.count {
         counts[id] += 1
@@ -90,6 +93,17 @@ struct TextSurvey {
     }
     tokens += count
     return consumed
+  }
+
+  /// What is to be told of words that are too long; nil if there are none. Throws `FileError`.
+  var warning: String? {
+    get throws {
+      guard let (text, offset) = firstLongWord else { return nil }
+      let place = try MappedFile.withBytes(of: text.path) { textPlace($0, at: offset, of: text.name) }
+      let (words, first) = longWords == 1 ? ("1 word has", "it is at") : ("\(longWords) words have", "the first is at")
+      return
+        "\(words) more than \(maximumWordLength) bytes and \(longWords == 1 ? "is" : "are") read as <unk>; \(first) \(place)"
+    }
   }
 
   /// The vocabulary of all text read so far. For words: those seen at least `minimumCount` times, at most

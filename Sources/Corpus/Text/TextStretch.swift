@@ -3,34 +3,40 @@ import Files
 /// A stretch of one text file, by byte offsets.
 struct TextStretch: Equatable, Sendable {
   let path: String
+  /// What the file is called in messages.
+  let name: String
   let range: Range<Int>
 
   /// How much of a file is looked at in one go, in bytes: what is resident of a text of any size.
   static let pieceSize = 1 << 22
 
-  init(path: String, range: Range<Int>) {
+  init(path: String, name: String? = nil, range: Range<Int>) {
     self.path = path
+    self.name = name ?? path
     self.range = range
   }
 
-  init(wholeOf path: String) throws {
-    self.init(path: path, range: 0..<(try FileSystem.status(path).size))
+  /// Throws `FileError`, and `PackedFileError` for what is compressed or an archive.
+  init(wholeOf path: String, name: String? = nil) throws {
+    let file = try MappedFile(path)
+    self.init(path: path, name: name, range: 0..<file.bytes.count)
+    try withExtendedLifetime(file) { try Packing.refuse(file.bytes, of: self.name) }
   }
 
-  /// Hands the text to `body` piece by piece. `body` returns how many bytes it consumed, from the front; the
-  /// next piece begins with the first it did not, so what a piece's end cuts is seen whole in the next. All
+  /// Hands the text to `body` piece by piece, with the place of each in the file. `body` returns how many bytes it consumed,
+  /// from the front; the next piece begins with the first it did not, so what a piece's end cuts is seen whole in the next. All
   /// of the last piece must be consumed.
   ///
   /// Throws `CorpusError` with line and byte offset for a `TextFault`.
   func read(
     droppingMark: Bool, pieceSize: Int = TextStretch.pieceSize,
-    _ body: (_ piece: UnsafeRawBufferPointer, _ isLast: Bool) throws -> Int
+    _ body: (_ piece: UnsafeRawBufferPointer, _ offset: Int, _ isLast: Bool) throws -> Int
   ) throws {
     let file = try MappedFile(path)
     try withExtendedLifetime(file) {
       guard file.bytes.count >= range.upperBound else {
         throw CorpusError(
-          path, "expected \(range.upperBound) bytes, found \(file.bytes.count): it changed while being read",
+          name, "expected \(range.upperBound) bytes, found \(file.bytes.count): it changed while being read",
           remedy: "start again when nothing writes to it")
       }
       var start = range.lowerBound
@@ -43,9 +49,9 @@ struct TextStretch: Equatable, Sendable {
         let piece = UnsafeRawBufferPointer(rebasing: file.bytes[start..<end])
         let consumed: Int
         do {
-          consumed = try body(piece, end == range.upperBound)
+          consumed = try body(piece, start, end == range.upperBound)
         } catch let fault as TextFault {
-          throw CorpusError(fault, in: file.bytes, at: start + fault.offset, of: path)
+          throw CorpusError(fault, in: file.bytes, at: start + fault.offset, of: name)
         }
         file.release(start..<start + consumed)
         start += consumed
@@ -63,8 +69,13 @@ extension CorpusError {
   init(
     _ fault: TextFault, in text: UnsafeRawBufferPointer, at offset: Int, of source: String, isLine: Bool = false
   ) {
-    let line = 1 + text[..<offset].count { $0 == UInt8(ascii: "\n") }
-    let place = isLine ? "byte \(offset)" : "line \(line), byte \(offset)"
-    self.init("\(source), \(place)", fault.problem, remedy: fault.remedy)
+    let place = isLine ? "\(source), byte \(offset)" : textPlace(text, at: offset, of: source)
+    self.init(place, fault.problem, remedy: fault.remedy)
   }
+}
+
+/// A place of a text, for messages.
+func textPlace(_ text: UnsafeRawBufferPointer, at offset: Int, of source: String) -> String {
+  let line = 1 + text[..<offset].count { $0 == UInt8(ascii: "\n") }
+  return "\(source), line \(line), byte \(offset)"
 }

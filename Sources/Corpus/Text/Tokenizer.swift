@@ -22,8 +22,7 @@ public struct Tokenizer: Sendable {
   /// its start is dropped, except by bytes. `source` says where it is; where it is of a single line, which `isLine` says,
   /// errors name no other.
   ///
-  /// Throws `CorpusError` with `source`, line and byte offset for invalid UTF-8, for a character that the
-  /// vocabulary lacks and for a word longer than 64 KiB.
+  /// Throws `CorpusError` with `source`, line and byte offset for invalid UTF-8 and for a character that the vocabulary lacks.
   public func encode(_ text: [UInt8], source: String, isLine: Bool = false) throws -> [Int32] {
     try text.withUnsafeBytes { text in
       let start = dropsMark && text.starts(with: byteOrderMark) ? byteOrderMark.count : 0
@@ -49,14 +48,17 @@ public struct Tokenizer: Sendable {
     _ stretch: TextStretch, pieceSize: Int = TextStretch.pieceSize,
     _ body: (_ tokens: UnsafeBufferPointer<Int32>, _ bytes: Int) throws -> Void
   ) throws {
-    var buffer: [Int32] = []
-    try stretch.read(droppingMark: dropsMark, pieceSize: pieceSize) { piece, isLast in
-      if buffer.count < piece.count { buffer = [Int32](repeating: 0, count: piece.count) }
-      return try buffer.withUnsafeMutableBufferPointer { buffer in
-        let (consumed, tokens) = try encode(piece, isLast: isLast, into: buffer)
-        try body(UnsafeBufferPointer(rebasing: buffer[..<tokens]), consumed)
-        return consumed
+    // Not cleared: a piece with a word of a gigabyte takes no more memory than its few tokens.
+    var buffer = UnsafeMutableBufferPointer<Int32>.allocate(capacity: 0)
+    defer { buffer.deallocate() }
+    try stretch.read(droppingMark: dropsMark, pieceSize: pieceSize) { piece, _, isLast in
+      if buffer.count < piece.count {
+        buffer.deallocate()
+        buffer = .allocate(capacity: piece.count)
       }
+      let (consumed, tokens) = try encode(piece, isLast: isLast, into: buffer)
+      try body(UnsafeBufferPointer(rebasing: buffer[..<tokens]), consumed)
+      return consumed
     }
   }
 

@@ -22,55 +22,38 @@ extension Vocabulary {
     try self.init(kind: kind, entries: entries, source: source)
   }
 
-  /// A fixed vocabulary of words: a UTF-8 file with one word on a line, empty lines left out. `<unk>` and
-  /// `<eos>` come first, whether the file has them or not.
+  /// A fixed vocabulary of words, from a list of them: see `listedWords`. `<unk>` and `<eos>` come first, whether the file has
+  /// them or not. `name` is what the file is called in messages.
   ///
-  /// Throws `CorpusError` naming the line for a word seen before and for a second word on a line.
-  public init(wordFile path: String) throws {
-    var words = WordTable()
-    var wordsOnLine = 0
-    let text = try TextStretch(wholeOf: path)
-    try text.read(droppingMark: true) { piece, isLast throws(TextFault) in
-      try scanWords(piece, isLast: isLast) { word, offset throws(TextFault) in
-        wordsOnLine += 1
-        let known = words.count
-        if Int(words.insert(word)) < known {
-          throw TextFault(
-            offset: offset,
-            problem: "expected a new word, found \"\(String(decoding: word, as: UTF8.self))\" again",
-            remedy: "remove one of the two")
-        }
-        if wordsOnLine > 1 {
-          throw TextFault(
-            offset: offset, problem: "expected one word on a line, found a second",
-            remedy: "write each word on a line of its own")
-        }
-      } lineEnd: {
-        wordsOnLine = 0
-      }
-    }
+  /// Throws `CorpusError` for a list without words, and what `listedWords` throws.
+  public init(wordFile path: String, name: String? = nil) throws {
+    let words = try Self.listedWords(path, name ?? path)
     let specials = Vocabulary.specials.map { ArraySlice($0.utf8) }
     self.init(unchecked: .words, specials + (0..<words.count).map { words[$0] })
+    guard count > specials.count else {
+      throw CorpusError(
+        name ?? path, "expected words, found \(words.count == 0 ? "none" : "only <unk> and <eos>")",
+        remedy: "name a file with one word on a line, or a vocabulary.json")
+    }
   }
 
   /// Tokens in an order of somebody else's, from a file: a JSON array of strings or, for words, one on each line. Returns
-  /// them in ours, and for each token of ours its place in the file.
+  /// them in ours, and for each token of ours its place in the file. `name` is what the file is called in messages.
   ///
   /// Throws `CorpusError` for what no vocabulary of this kind has, and for words without `<unk>` or `<eos>`.
   public static func inRowOrder(
-    file path: String, kind: TokenizerKind
+    file path: String, name: String? = nil, kind: TokenizerKind
   ) throws -> (vocabulary: Vocabulary, order: [Int]) {
-    var bytes = try MappedFile.withBytes(of: path) { Array($0) }
-    if bytes.starts(with: byteOrderMark) { bytes.removeFirst(byteOrderMark.count) }
+    let name = name ?? path
     let rows: [String]
-    if bytes.first(where: { !isWhiteSpace(UInt32($0)) }) == UInt8(ascii: "["), let json = try? strings(bytes) {
-      rows = json
-    } else if kind == .words, let text = String(validating: bytes, as: UTF8.self) {
-      rows = text.split(omittingEmptySubsequences: true) { $0.isNewline }.map(String.init)
+    if kind == .words {
+      let words = try listedWords(path, name)
+      rows = (0..<words.count).map { String(decoding: words[$0], as: UTF8.self) }
+    } else if let entries = try TokenList.entries(of: path, name) {
+      rows = entries
     } else {
       throw CorpusError(
-        path, "expected a JSON array of strings\(kind == .words ? " or a word on each line, in UTF-8" : "")",
-        remedy: "write the tokens in the order of the embedding's rows")
+        name, "expected a JSON array of strings", remedy: "write the tokens in the order of the embedding's rows")
     }
     let order: [Int]
     switch kind {
@@ -78,7 +61,7 @@ extension Vocabulary {
       let first = try specials.map { special in
         if let row = rows.firstIndex(of: special) { return row }
         throw CorpusError(
-          path, "expected \(special) among the words, found none",
+          name, "expected \(special) among the words, found none",
           remedy: "only a model that has learned \(special) can be used with texts of words")
       }
       order = first + rows.indices.filter { !first.contains($0) }
@@ -86,10 +69,16 @@ extension Vocabulary {
       order = rows.indices.sorted { rows[$0].unicodeScalars.lexicographicallyPrecedes(rows[$1].unicodeScalars) }
     case .bytes: order = Array(rows.indices)
     }
-    return (try Vocabulary(kind: kind, entries: order.map { rows[$0] }, source: path), order)
+    return (try Vocabulary(kind: kind, entries: order.map { rows[$0] }, source: name), order)
   }
 
-  private static func strings(_ json: [UInt8]) throws -> [String] {
-    try JSONDecoder().decode([String].self, from: Data(json))
+  /// The words of a file in its order: a JSON array of strings, as our `vocabulary.json` is, or one word on each line, where
+  /// empty lines are left out.
+  ///
+  /// Throws `CorpusError` for a word seen before, for a second word on a line, for a word that is too long, and for what is no
+  /// list of words at all; `PackedFileError` for a packed one.
+  private static func listedWords(_ path: String, _ name: String) throws -> WordTable {
+    if let entries = try TokenList.entries(of: path, name) { return try TokenList.words(of: entries, name) }
+    return try TokenList.wordsOfLines(TextStretch(wholeOf: path, name: name))
   }
 }

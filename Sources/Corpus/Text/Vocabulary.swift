@@ -15,6 +15,9 @@ public struct Vocabulary: Equatable, Sendable {
   /// What `unknown` and `endOfLine` are called.
   static let specials = ["<unk>", "<eos>"]
 
+  /// Whether more than a third of some tokens are `<unk>`: then what is said of their probabilities says little.
+  public static func isMostlyUnknown(_ unknown: Int, of tokens: Int) -> Bool { unknown > tokens / 3 }
+
   /// The one vocabulary of bytes.
   public static let bytes = Vocabulary(unchecked: .bytes, (UInt8.min...UInt8.max).map { [$0] })
 

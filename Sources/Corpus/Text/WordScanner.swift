@@ -1,4 +1,4 @@
-/// The longest word, in bytes: what has longer ones is no text of words.
+/// The longest word of a vocabulary, in bytes: longer ones, as texts taken from the web have, are unknown words.
 let maximumWordLength = 1 << 16
 
 /// Calls `word` with every word of a piece of text and `lineEnd` at every "\n", in order. A word cut by the
@@ -14,7 +14,6 @@ func scanWords(
   @inline(__always)
   func endWord() throws(TextFault) {
     if index > start {
-      try checkWordLength(index - start, at: start)
       try word(UnsafeRawBufferPointer(rebasing: piece[start..<index]), start)
     }
   }
@@ -44,19 +43,9 @@ func scanWords(
     case .cut, .invalid: throw .invalidUTF8(piece, at: index)
     }
   }
-  if isLast {
-    try endWord()
-    return index
-  }
-  try checkWordLength(index - start, at: start)
-  return start
-}
-
-private func checkWordLength(_ length: Int, at offset: Int) throws(TextFault) {
-  if length <= maximumWordLength { return }
-  throw TextFault(
-    offset: offset, problem: "expected words of at most \(maximumWordLength) bytes, found a longer one",
-    remedy: "this is not a text of words: use the tokenizer `characters` or `bytes`")
+  guard isLast else { return start }
+  try endWord()
+  return index
 }
 
 /// The white space of `TokenizerKind.words`.

@@ -48,8 +48,9 @@ public final class CorpusCache {
   ) throws {
     self.directory = directory
     self.contents = contents
-    try FileSystem.createDirectory(directory)
+    try FileSystem.createDirectory(directory, permissions: contents.permissions.folder)
     var problem = try Self.removeForeign(directory, contents.manifest)
+    contents.permissions.restrict(directory)
     let needed = contents.pieces.holding(ranges)
     isWhole = needed.count == contents.pieces.count
     var missing: [Int] = []
@@ -126,8 +127,13 @@ public final class CorpusCache {
   private func begin() throws {
     let whole = "\(directory)/\(CorpusManifest.fileName)"
     if FileSystem.exists(whole) { try FileSystem.remove(whole) }
-    try OutputFile.replace("\(directory)/\(Self.partialName)") { try $0.write(contents.manifest.json()) }
-    try OutputFile.replace("\(directory)/\(contents.manifest.vocabulary.file)") { try $0.write(contents.vocabulary) }
+    let permissions = contents.permissions.file
+    try OutputFile.replace("\(directory)/\(Self.partialName)", permissions: permissions) {
+      try $0.write(contents.manifest.json())
+    }
+    try OutputFile.replace("\(directory)/\(contents.manifest.vocabulary.file)", permissions: permissions) {
+      try $0.write(contents.vocabulary)
+    }
   }
 
   /// Puts the pieces of a message where they belong. Throws `CorpusError` for bytes that are not theirs, and `FileError`.
@@ -155,7 +161,7 @@ public final class CorpusCache {
   private func open(_ origin: TokenPieces.File, _ path: String) throws -> SparseFile {
     if let file, file.number == origin.firstPiece { return file.file }
     try file?.file.synchronize()
-    let opened = try SparseFile(path, size: origin.format.fileSize)
+    let opened = try SparseFile(path, size: origin.format.fileSize, permissions: contents.permissions.file)
     try origin.format.header.withUnsafeBytes { try opened.write($0, at: 0) }
     file = (origin.firstPiece, opened)
     return opened

@@ -7,6 +7,8 @@ public struct CorpusContents: Sendable {
   /// The vocabulary's file.
   let vocabulary: [UInt8]
   let pieces: TokenPieces
+  /// What others may do with its files where it is, and with copies of them.
+  let permissions: TextPermissions
 
   /// Bytes of tokens that travel in one message, at most; a piece at least.
   static let messageSize = 1 << 20
@@ -17,6 +19,10 @@ public struct CorpusContents: Sendable {
     manifest = corpus.manifest
     vocabulary = try MappedFile.withBytes(of: "\(corpus.directory)/\(manifest.vocabulary.file)") { Array($0) }
     pieces = try TokenPieces(of: corpus, pieceSize: pieceSize, meanwhile: meanwhile)
+    let paths = try [corpus.directory] + FileSystem.list(corpus.directory).map { "\(corpus.directory)/\($0)" }
+    permissions = try paths.reduce(.all) {
+      $0.intersection(TextPermissions(file: try FileSystem.status($1).permissions))
+    }
   }
 
   private struct Encoded: Codable {
@@ -24,14 +30,15 @@ public struct CorpusContents: Sendable {
     let vocabulary: Data
     let digests: Data
     let pieceSize: Int
+    let permissions: UInt32
   }
 
   public func encoded() throws -> [UInt8] {
     Array(
       try JSONEncoder().encode(
         Encoded(
-          manifest: manifest, vocabulary: Data(vocabulary), digests: Data(pieces.digests), pieceSize: pieces.pieceSize))
-    )
+          manifest: manifest, vocabulary: Data(vocabulary), digests: Data(pieces.digests), pieceSize: pieces.pieceSize,
+          permissions: permissions.file)))
   }
 
   /// What `encoded` gave elsewhere.
@@ -40,6 +47,7 @@ public struct CorpusContents: Sendable {
     manifest = encoded.manifest
     vocabulary = Array(encoded.vocabulary)
     pieces = try TokenPieces(manifest, digests: Array(encoded.digests), pieceSize: encoded.pieceSize)
+    permissions = TextPermissions(file: encoded.permissions)
   }
 
   /// Bytes of tokens.

@@ -10,7 +10,7 @@ public final class TextTokens: TokenSource {
   /// Words that the vocabulary lacks.
   public let unknownTokens: Int
 
-  private let path: String
+  private let text: TextStretch
   private let tokenizer: Tokenizer
   /// Where each piece begins, and behind the last where the text ends.
   private let starts: [(token: Int, byte: Int)]
@@ -22,15 +22,16 @@ public final class TextTokens: TokenSource {
   public static let pieceSize = 1 << 15
 
   /// Reads the text once, to count. `lanes` places of it can be read in turn without encoding anything twice.
-  /// `progress` is told bytes done and in all. Throws `FileError`, and `CorpusError` as `Tokenizer.encode` does.
+  /// `name` is what the file is called in messages. `progress` is told bytes done and in all. Throws `FileError`,
+  /// `PackedFileError`, and `CorpusError` as `Tokenizer.encode` does.
   public init(
-    file path: String, tokenizer: Tokenizer, lanes: Int = 1, pieceSize: Int = TextTokens.pieceSize,
+    file path: String, name: String? = nil, tokenizer: Tokenizer, lanes: Int = 1, pieceSize: Int = TextTokens.pieceSize,
     progress: (Int, Int) -> Void = { _, _ in }
   ) throws {
-    self.path = path
+    let text = try TextStretch(wholeOf: path, name: name)
+    self.text = text
     self.tokenizer = tokenizer
     keptPieces = 2 * lanes  // two for a window across their border
-    let text = try TextStretch(wholeOf: path)
     var sizes: [(tokens: Int, bytes: Int)] = []
     var done = 0
     var unknown = 0
@@ -107,12 +108,12 @@ public final class TextTokens: TokenSource {
     let (start, end) = (starts[piece], starts[piece + 1])
     var tokens: [Int32] = []
     tokens.reserveCapacity(end.token - start.token)
-    try tokenizer.encode(TextStretch(path: path, range: start.byte..<end.byte)) { encoded, _ in
+    try tokenizer.encode(TextStretch(path: text.path, name: text.name, range: start.byte..<end.byte)) { encoded, _ in
       tokens.append(contentsOf: encoded)
     }
     guard tokens.count == end.token - start.token else {
       throw CorpusError(
-        path,
+        text.name,
         "expected \(counted(end.token - start.token, "token")) from byte \(start.byte) on, found \(tokens.count): it changed "
           + "while being read", remedy: "start again when nothing writes to it")
     }

@@ -8,6 +8,7 @@ final class TokenFileWriter {
   private let total: Int
   private let shardCount: Int
   private let width: Int
+  private let permissions: TextPermissions
 
   private var file: OutputFile?
   private var digest = Digest()
@@ -17,12 +18,16 @@ final class TokenFileWriter {
 
   private(set) var written = 0
 
-  init(directory: String, part: CorpusPart, tokens: Int, shards: Int, vocabularySize: Int) {
+  init(
+    directory: String, part: CorpusPart, tokens: Int, shards: Int, vocabularySize: Int,
+    permissions: TextPermissions = .all
+  ) {
     self.directory = directory
     self.part = part
     total = tokens
     shardCount = min(shards, tokens)
     width = TokenFormat.width(vocabularySize: vocabularySize)
+    self.permissions = permissions
   }
 
   func write(_ tokens: UnsafeBufferPointer<Int32>) throws {
@@ -55,7 +60,7 @@ final class TokenFileWriter {
     remainingInShard = evenStretch(shards.count, of: shardCount, in: total).count
     shards.append(CorpusManifest.Shard(file: name, tokens: remainingInShard, sha256: ""))
     digest = Digest()
-    file = try OutputFile("\(directory)/\(name)")
+    file = try OutputFile("\(directory)/\(name)", permissions: permissions.file)
     try TokenFormat(width: width, tokens: remainingInShard).header.withUnsafeBytes { try write($0) }
   }
 
