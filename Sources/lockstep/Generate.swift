@@ -24,7 +24,7 @@ struct Generate: ParsableCommand {
   @Option(help: "What the text begins with. Default: the beginning of a line.")
   var prompt: String?
 
-  @Option(help: "A file with a prompt on each line; - is standard input.", completion: .file())
+  @Option(help: "A file with a prompt on each line, which may be empty; - is standard input.", completion: .file())
   var prompts: String?
 
   @Option(help: "Tokens to write at most: characters, bytes or words, as the model has them.")
