@@ -35,9 +35,12 @@ public struct LineScore: Sendable {
 }
 
 /// Scores lines, each by itself: it begins after the end of a line and ends with one, whatever stands beside it.
+/// Without `begin` its first token is only read; without `end` its end does not count.
 public final class LineScorer {
   private let saved: SavedModel
   private let tokenizer: Tokenizer
+  private let begin: Bool
+  private let end: Bool
   private let state: RecurrentState
   /// Models for windows of so many tokens: long ones read the output layer's weights once for many, short ones waste
   /// little on the end of a line.
@@ -46,9 +49,11 @@ public final class LineScorer {
   private static let windows = [64, 16, 4]
 
   /// Throws `KernelError`.
-  public init(_ saved: SavedModel) throws {
+  public init(_ saved: SavedModel, begin: Bool = true, end: Bool = true) throws {
     self.saved = saved
     tokenizer = saved.tokenizer
+    self.begin = begin
+    self.end = end
     state = try RecurrentState(saved.shape, lanes: 1)
   }
 
@@ -63,8 +68,8 @@ public final class LineScorer {
       }
       if vocabulary.kind == .characters, let score = impossible(text) { return score }
     }
-    let tokens =
-      try [vocabulary.lineEnd ?? 0] + tokenizer.encode(line, source: source) + (vocabulary.lineEnd.map { [$0] } ?? [])
+    let (first, last) = (begin ? vocabulary.lineStart : nil, end ? vocabulary.lineEnd : nil)
+    let tokens = try [first].compactMap { $0 } + tokenizer.encode(line, source: source) + [last].compactMap { $0 }
     let losses = try losses(of: tokens)
     let scored =
       !withTokens
@@ -73,7 +78,7 @@ public final class LineScorer {
         LineScore.Token(id: pair.0, text: tokenizer.piece(for: pair.0, after: tokens[index]), logProbability: -pair.1)
       }
     return LineScore(
-      logProbability: -losses.reduce(0, +), predictions: losses.count,
+      logProbability: 0 - losses.reduce(0, +), predictions: losses.count,
       unknown: vocabulary.kind == .words ? tokens.count { $0 == Vocabulary.unknown } : 0, impossible: nil,
       tokens: scored)
   }
@@ -91,7 +96,7 @@ public final class LineScorer {
     return LineScore(logProbability: -.infinity, predictions: 0, unknown: unknown, impossible: first, tokens: [])
   }
 
-  /// -ln p of every token but the first, from zero state.
+  /// -ln p of every token but the first, from zero state; none of fewer than two.
   private func losses(of tokens: [Int32]) throws -> [Double] {
     state.clear()
     var all: [Double] = []

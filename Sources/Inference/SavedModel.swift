@@ -66,7 +66,7 @@ public final class SavedModel {
   }
 
   /// A writer of text after a prompt.
-  public func writer(prompt: String, _ settings: SamplingSettings) throws -> TextWriter {
+  public func writer(prompt: Prompt, _ settings: SamplingSettings) throws -> TextWriter {
     try TextWriter(shape, tokenizer, model.parameters, prompt: prompt, settings)
   }
 }

@@ -71,7 +71,8 @@ struct AskCommand: ParsableCommand {
       abstract: "Writes text with the model as it is now, as it goes.",
       discussion: """
         The text goes to standard output; what it was made with, to standard error.
-        Ctrl-C ends it. With --format json it comes whole, when it is done.
+        Ctrl-C ends it. With --format json it comes whole, when it is done. The prompt
+        is UTF-8; it begins a line, unless --no-begin says that it stands in one.
 
           lockstep ask generate --prompt "the cats" --length 60
           lockstep ask generate --temperature 0.7 --top-k 40 --seed 7
@@ -79,8 +80,11 @@ struct AskCommand: ParsableCommand {
 
     @OptionGroup var options: AskOptions
 
-    @Option(help: "What the text begins with. Default: the beginning of a line.")
+    @Option(help: "What the text begins with. Default: nothing, the beginning of a line.")
     var prompt = ""
+
+    @Flag(inversion: .prefixedNo, help: "Whether the prompt begins a line, or stands in the middle of one.")
+    var begin = true
 
     @Option(help: "Tokens to write: characters, bytes or words, as the model has them.")
     var length = GenerationRequest().length
@@ -100,6 +104,7 @@ struct AskCommand: ParsableCommand {
     private var request: GenerationRequest {
       var request = GenerationRequest()
       request.prompt = prompt
+      request.begin = begin
       request.length = length
       request.temperature = temperature
       request.topK = topK

@@ -9,7 +9,9 @@ struct Complete: ParsableCommand {
     abstract: "Tells what may come next, and how probable it is.",
     discussion: """
       Lists the most probable next tokens, and goes on with the most probable one
-      each time. Of a model of words, <unk> is listed and never written.
+      each time. Of a model of words, <unk> is listed and never written. The prompt
+      begins a line, as a line that `lockstep score` is given does; --no-begin says
+      that it stands in the middle of one.
 
         lockstep complete checkpoints/default "the cats"
         lockstep complete tiny.h5 "To be, or not to b" --count 5 --length 40
@@ -20,8 +22,11 @@ struct Complete: ParsableCommand {
 
   @OptionGroup var model: ModelArgument
 
-  @Argument(help: "What is there already. Default: the beginning of a line.")
+  @Argument(help: "What is there already. Default: nothing, the beginning of a line.")
   var prompt = ""
+
+  @Flag(inversion: .prefixedNo, help: "Whether the prompt begins a line, or stands in the middle of one.")
+  var begin = true
 
   @Option(help: "Tokens to list; 0: all.")
   var count = 10
@@ -39,6 +44,7 @@ struct Complete: ParsableCommand {
 
   func run() throws {
     let model = try model.openForOneStream()
+    let prompt = Prompt(prompt.utf8, begin: begin)
     let all = try model.nextTokens(after: prompt)
     let next = count == 0 ? all[...] : all.prefix(count)
     let continuation = try model.writer(prompt: prompt, SamplingSettings(temperature: 0, seed: 0)).write(length)

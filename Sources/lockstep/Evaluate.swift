@@ -9,9 +9,11 @@ struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Tells how well a model predicts a text.",
     discussion: """
-      Every token but the first is predicted once. With one lane the model reads the
-      text from its beginning to its end; more lanes are faster and begin as many
-      stretches without context. The text may have any length.
+      Every token but the first, which is only read, is predicted once: the text is
+      one piece, in which a line's end is a token like others (`lockstep score` takes
+      each line by itself). With one lane the model reads the text from its beginning
+      to its end; more lanes are faster and begin as many stretches without context.
+      The text may have any length.
 
         lockstep evaluate checkpoints/default text.txt
         lockstep evaluate tiny.h5 text.txt --lanes 16 --format json

@@ -9,7 +9,8 @@ struct Generate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Writes text with a model, as it goes.",
     discussion: """
-      The same model, prompt, seed and settings give the same text. Several texts
+      The same model, prompt, seed and settings give the same text. A prompt begins a
+      line, unless --no-begin says that it stands in the middle of one. Several texts
       are told apart by a line before each; with --format json each is one object
       on a line. <unk>, the word for those a model does not know, is never written.
 
@@ -21,11 +22,14 @@ struct Generate: ParsableCommand {
 
   @OptionGroup var model: ModelArgument
 
-  @Option(help: "What the text begins with. Default: the beginning of a line.")
+  @Option(help: "What the text begins with. Default: nothing, the beginning of a line.")
   var prompt: String?
 
   @Option(help: "A file with a prompt on each line, which may be empty; - is standard input.", completion: .file())
   var prompts: String?
+
+  @Flag(inversion: .prefixedNo, help: "Whether the prompt begins a line, or stands in the middle of one.")
+  var begin = true
 
   @Option(help: "Tokens to write at most: characters, bytes or words, as the model has them.")
   var length = 200

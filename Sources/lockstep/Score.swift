@@ -11,8 +11,9 @@ struct Score: ParsableCommand {
       Writes the natural logarithm of each line's probability and the line, in the
       order of the lines or, with --rank, the most probable first: for choosing
       among what a recognizer or translator offers. A line is read as if it stood
-      alone, after the end of another; its own end counts. Lines end at LF or CRLF
-      and have 16 MiB at most. Words that the model does not know count as <unk>; a
+      alone, after the end of another; its own end counts. Both can be left out:
+      --no-begin --no-end scores a piece of a line by itself, from its second token
+      on. Lines end at LF or CRLF and have 16 MiB at most. Words that the model does not know count as <unk>; a
       line with an unknown character is impossible, -inf: which one and where is told
       on standard error, and with --format json in the line's object.
 
@@ -30,6 +31,14 @@ struct Score: ParsableCommand {
 
   @Argument(help: "A file with a line for each text to score; - is standard input.", completion: .file())
   var lines: String
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Whether a line is read after the end of another; else its first token is only read, and does not count.")
+  var begin = true
+
+  @Flag(inversion: .prefixedNo, help: "Whether a line's end counts.")
+  var end = true
 
   @Flag(help: "Writes the most probable first; of equals, the first.")
   var rank = false
@@ -54,7 +63,7 @@ struct Score: ParsableCommand {
 
   func run() throws {
     let model = try model.open()
-    let scorer = try LineScorer(model)
+    let scorer = try LineScorer(model, begin: begin, end: end)
     let reader = try LineReader(lines)
     let meter = ProgressMeter("scoring")
     var ranked: [Line] = []
