@@ -81,7 +81,7 @@ struct AskCommand: ParsableCommand {
     @OptionGroup var options: AskOptions
 
     @Option(help: "What the text begins with. Default: nothing, the beginning of a line.")
-    var prompt = ""
+    var prompt: TextArgument?
 
     @Flag(inversion: .prefixedNo, help: "Whether the prompt begins a line, or stands in the middle of one.")
     var begin = true
@@ -102,15 +102,20 @@ struct AskCommand: ParsableCommand {
     var seed: UInt64?
 
     private var request: GenerationRequest {
-      var request = GenerationRequest()
-      request.prompt = prompt
-      request.begin = begin
-      request.length = length
-      request.temperature = temperature
-      request.topK = topK
-      request.topP = topP
-      request.seed = seed
-      return request
+      get throws {
+        var request = GenerationRequest()
+        guard let prompt = String(validating: prompt?.bytes ?? [], as: UTF8.self) else {
+          throw ValidationError("--prompt is no UTF-8; expected a text, since a daemon is asked in JSON")
+        }
+        request.prompt = prompt
+        request.begin = begin
+        request.length = length
+        request.temperature = temperature
+        request.topK = topK
+        request.topP = topP
+        request.seed = seed
+        return request
+      }
     }
 
     func validate() throws {
@@ -123,7 +128,7 @@ struct AskCommand: ParsableCommand {
 
     func run() throws {
       Console.ignoreBrokenPipes()
-      let request = request
+      let request = try request
       if options.format == .json {
         return try options.ask({ try await $0.generate(request) }, text: \.text)
       }

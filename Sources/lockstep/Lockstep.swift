@@ -1,5 +1,6 @@
 import ArgumentParser
 import Kernels
+import ProgramOptions
 import Runs
 
 /// The command line for one machine and one person; no MPI.
@@ -41,13 +42,19 @@ struct Lockstep: ParsableCommand {
     flushSubnormals()
     Console.endWithBrokenPipes()
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(CommandLineArguments.read())
       try command.run()
       try Console.checkOutput()
     } catch let error as ExitCode {
       exit(withError: error)
     } catch {
-      if exitCode(for: error) != .failure || error is CleanExit { exit(withError: error) }
+      let code = exitCode(for: error)
+      if code == .validationFailure {
+        let message = fullMessage(for: error)
+        Console.error("\(message)\n\(CommandLineArguments.hint(after: message))")
+        exit(withError: code)
+      }
+      if code != .failure || error is CleanExit { exit(withError: error) }
       Console.error("lockstep: error: \(error)\n")
       exit(withError: ExitCode.failure)
     }

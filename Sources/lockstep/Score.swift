@@ -114,11 +114,13 @@ struct Score: ParsableCommand {
       }
     case .json:
       let tokens = line.score.tokens.map {
-        Report.Token(id: $0.id, token: String(decoding: $0.text, as: UTF8.self), logProbability: $0.logProbability)
+        let token = JSONBytes($0.text)
+        return Report.Token(
+          id: $0.id, token: token.text, tokenBytes: token.hexadecimal, logProbability: $0.logProbability)
       }
+      let text = JSONBytes(line.text)
       let report = Report(
-        line: line.number, text: String(decoding: line.text, as: UTF8.self),
-        logProbability: line.score.logProbability, meanLogProbability: line.score.meanLogProbability,
+        line: line.number, text: text.text, textBytes: text.hexadecimal, logProbability: line.score.logProbability, meanLogProbability: line.score.meanLogProbability,
         predictions: line.score.predictions, unknown: line.score.unknown,
         impossible: line.score.impossible.map {
           Report.Impossible(
@@ -132,6 +134,7 @@ struct Score: ParsableCommand {
     struct Token: Encodable {
       let id: Int32
       let token: String
+      let tokenBytes: String?
       let logProbability: Double
     }
 
@@ -143,6 +146,7 @@ struct Score: ParsableCommand {
 
     let line: Int
     let text: String
+    let textBytes: String?
     let logProbability: Double
     let meanLogProbability: Double
     let predictions: Int

@@ -29,7 +29,7 @@ struct Lockstepd: ParsableCommand {
   static func main() {
     flushSubnormals()
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(CommandLineArguments.read())
       try command.run()
     } catch {
       let environment = ProcessInfo.processInfo.environment
@@ -39,7 +39,7 @@ struct Lockstepd: ParsableCommand {
       if code.isSuccess { exit(withError: error) }
       // In one piece: mpirun, which has words of its own for it, would put them between pieces.
       let message = fullMessage(for: error)
-      if !message.isEmpty { Console.error(message + "\n") }
+      if !message.isEmpty { Console.error("\(message)\n\(CommandLineArguments.hint(after: message))") }
       exit(withError: code)
     }
   }
