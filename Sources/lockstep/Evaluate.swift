@@ -46,6 +46,11 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     let model = try model.open()
+    switch perToken {
+    case nil: break
+    case "-": try OutputCheck.standardOutput(madeOf: [text])
+    case let path?: try OutputCheck.file(path, madeOf: [text, model.path])
+    }
     let evaluation = try evaluate(model)
     let summary = try summary(model, evaluation)
     // What is written to standard output is one thing.

@@ -77,6 +77,7 @@ struct Generate: ParsableCommand {
   func run() throws {
     let model = try model.openForOneStream()
     guard let prompts else { return try write(model, prompt: prompt?.bytes ?? [], source: "the prompt", number: nil) }
+    try OutputCheck.standardOutput(madeOf: [prompts])
     let lines = try LineReader(prompts)
     while let line = try lines.next() {
       try write(model, prompt: line, source: "\(lines.name), line \(lines.count)", number: lines.count)

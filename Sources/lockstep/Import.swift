@@ -55,6 +55,7 @@ struct Import: ParsableCommand {
       throw ValidationError(
         "\(file) is no safetensors file, which alone is imported; what Lockstep has written is used as it is")
     }
+    try OutputCheck.file(output, madeOf: [file] + [vocabulary].compactMap { $0 })
     let rows = try tokens()
     var model = try TrainedModel(safetensors: file, vocabulary: rows?.vocabulary, cell: cell)
     if let rows { try model.reorder(rows: rows.order) }

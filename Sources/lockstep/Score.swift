@@ -62,6 +62,7 @@ struct Score: ParsableCommand {
   }
 
   func run() throws {
+    try OutputCheck.standardOutput(madeOf: [lines])
     let model = try model.open()
     let scorer = try LineScorer(model, begin: begin, end: end)
     let reader = try LineReader(lines)
@@ -120,7 +121,8 @@ struct Score: ParsableCommand {
       }
       let text = JSONBytes(line.text)
       let report = Report(
-        line: line.number, text: text.text, textBytes: text.hexadecimal, logProbability: line.score.logProbability, meanLogProbability: line.score.meanLogProbability,
+        line: line.number, text: text.text, textBytes: text.hexadecimal, logProbability: line.score.logProbability,
+        meanLogProbability: line.score.meanLogProbability,
         predictions: line.score.predictions, unknown: line.score.unknown,
         impossible: line.score.impossible.map {
           Report.Impossible(
