@@ -67,9 +67,10 @@ public final class Evaluator<Source: TokenSource> {
   }
 
   /// Evaluates with the parameters as they are now. `progress` is told windows done and in all, `each` what every
-  /// prediction cost: the place of the token in the text and -ln p in nats; of each lane in order.
+  /// prediction cost: the place of the token in the text, the token and -ln p in nats; of each lane in order.
   public func evaluate(
-    progress: (Int, Int) -> Void = { _, _ in }, each: (_ place: Int, _ loss: Double) throws -> Void = { _, _ in }
+    progress: (Int, Int) -> Void = { _, _ in },
+    each: (_ place: Int, _ token: Int32, _ loss: Double) throws -> Void = { _, _, _ in }
   ) throws -> Evaluation {
     var sums = Array(repeating: 0.0, count: layout.lanes)
     let windows = layout.blocks(of: sequenceLength)
@@ -92,7 +93,8 @@ public final class Evaluator<Source: TokenSource> {
         for (row, loss) in losses.enumerated() where window.targets[row] != Window.ended {
           let lane = lanes.lowerBound + row % lanes.count
           sums[lane] += loss
-          try each(layout.predictions(lane: lane).lowerBound + number * sequenceLength + row / lanes.count, loss)
+          let place = layout.predictions(lane: lane).lowerBound + number * sequenceLength + row / lanes.count
+          try each(place, window.targets[row], loss)
         }
         progress(index * windows + number + 1, blocks.count * windows)
       }
