@@ -143,6 +143,7 @@ let package = Package(
 
     .target(
       name: "TestSupport", dependencies: ["Checkpoints", "Training", "Model", "Files"], path: "Tests/TestSupport"),
+    .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "CKernels"]),
     .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Files", "TestSupport"]),
     .testTarget(name: "ModelTests", dependencies: ["Model", "Kernels"]),
@@ -158,7 +159,9 @@ let package = Package(
       name: "ONNXFilesTests",
       dependencies: ["ONNXFiles", "Checkpoints", "Training", "Model", "Corpus", "Kernels", "Files", "TestSupport"]),
     .testTarget(name: "LaunchingTests", dependencies: ["Launching", "Heartbeats", "Runs"]),
-    .testTarget(name: "InferenceTests", dependencies: ["Inference", "TestSupport"]),
+    .testTarget(
+      name: "InferenceTests",
+      dependencies: ["Inference", "Checkpoints", "Training", "Model", "Corpus", "TestSupport"]),
     .testTarget(name: "PlotsTests", dependencies: ["Plots", "TestSupport"]),
     .testTarget(
       name: "CheckpointsTests",

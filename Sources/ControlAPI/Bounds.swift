@@ -15,6 +15,9 @@ extension GenerationRequest {
     if scalars > Self.longestPrompt {
       throw ErrorBody.badRequest("prompt: expected at most \(Self.longestPrompt) characters, found \(scalars)")
     }
+    if prompt.isEmpty, !begin {
+      throw ErrorBody.badRequest("prompt: expected a text where begin is false, found an empty one")
+    }
     try check("length", length, Self.lengths)
     try check("temperature", temperature, Self.temperatures)
     try check("topK", topK, Self.topKs)

@@ -27,10 +27,12 @@ public struct GenerationRequest: Codable, Equatable, Sendable {
   public var seed: UInt64?
   /// Whether the text comes as server-sent events, `token` after `token` and then `end`, or whole when it is done.
   public var stream = false
+  /// Whether the prompt begins a line, as an empty one must: the model then reads the end of a line before it.
+  public var begin = true
 
   public init() {}
 
-  enum CodingKeys: String, CodingKey, CaseIterable { case prompt, length, temperature, topK, topP, seed, stream }
+  enum CodingKeys: String, CodingKey, CaseIterable { case prompt, length, temperature, topK, topP, seed, stream, begin }
 
   public init(from decoder: any Decoder) throws {
     let fields = try StrictContainer<CodingKeys>(decoder)
@@ -41,6 +43,7 @@ public struct GenerationRequest: Codable, Equatable, Sendable {
     topP = try fields.value(.topP, or: topP)
     seed = try fields.valueIfGiven(.seed, UInt64.self)
     stream = try fields.value(.stream, or: stream)
+    begin = try fields.value(.begin, or: begin)
   }
 }
 

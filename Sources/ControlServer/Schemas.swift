@@ -47,9 +47,11 @@ extension JSON {
   static func reference(to type: any Described.Type) -> JSON { ["$ref": .text("#/components/schemas/\(type)")] }
 
   /// The same with a value that a field has when it is left out.
-  func standard(_ value: JSON) -> JSON {
+  func standard(_ value: JSON) -> JSON { with("default", value) }
+
+  func with(_ key: String, _ value: JSON) -> JSON {
     guard case .object(var fields) = self else { preconditionFailure("\(self) is no schema") }
-    fields["default"] = value
+    fields[key] = value
     return .object(fields)
   }
 }
@@ -198,6 +200,15 @@ extension GenerationRequest: Described {
           .standard(.number(standard.topP)),
         "seed": .seed,
         "stream": .boolean.standard(.flag(standard.stream)),
+        "begin": .boolean.standard(.flag(standard.begin)),
+      ]
+    )
+    // There is nothing to read where no line begins and nothing is there already.
+    .with(
+      "anyOf",
+      [
+        ["properties": ["begin": ["const": true]]],
+        ["properties": ["prompt": ["minLength": 1]], "required": ["prompt"]],
       ])
   }
 }

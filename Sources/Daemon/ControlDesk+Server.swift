@@ -82,7 +82,7 @@ extension ControlDesk: ControlBackend {
     return AsyncThrowingStream { asker in
       let id = nextID()
       let order = GenerationOrder(
-        id: id, prompt: request.prompt, length: request.length,
+        id: id, prompt: request.prompt, begin: request.begin, length: request.length,
         settings: SamplingSettings(
           temperature: request.temperature, topK: request.topK, topP: request.topP, seed: seed))
       ask(.text(asker, seed: seed), id, .generate(order))

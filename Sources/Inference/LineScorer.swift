@@ -12,13 +12,21 @@ public struct LineScore: Sendable {
     public let logProbability: Double
   }
 
-  /// ln p of the line, its end included: the sum over its tokens. Minus infinity if the line has a character that the
-  /// vocabulary lacks.
+  /// A character that the vocabulary lacks, which makes a line impossible.
+  public struct Impossible: Equatable, Sendable {
+    public let character: Unicode.Scalar
+    /// Its place among the characters of the line, from 1.
+    public let position: Int
+  }
+
+  /// ln p of the line: the sum over its tokens. Minus infinity if it is impossible.
   public let logProbability: Double
   /// Tokens it is the sum over.
   public let predictions: Int
   /// Words that the vocabulary lacks, scored as `<unk>`; or characters, which make a line impossible.
   public let unknown: Int
+  /// The first of those characters.
+  public let impossible: Impossible?
   /// Empty if they were not asked for, and of an impossible line.
   public let tokens: [Token]
 
@@ -27,9 +35,12 @@ public struct LineScore: Sendable {
 }
 
 /// Scores lines, each by itself: it begins after the end of a line and ends with one, whatever stands beside it.
+/// Without `begin` its first token is only read; without `end` its end does not count.
 public final class LineScorer {
   private let saved: SavedModel
   private let tokenizer: Tokenizer
+  private let begin: Bool
+  private let end: Bool
   private let state: RecurrentState
   /// Models for windows of so many tokens: long ones read the output layer's weights once for many, short ones waste
   /// little on the end of a line.
@@ -38,9 +49,11 @@ public final class LineScorer {
   private static let windows = [64, 16, 4]
 
   /// Throws `KernelError`.
-  public init(_ saved: SavedModel) throws {
+  public init(_ saved: SavedModel, begin: Bool = true, end: Bool = true) throws {
     self.saved = saved
     tokenizer = saved.tokenizer
+    self.begin = begin
+    self.end = end
     state = try RecurrentState(saved.shape, lanes: 1)
   }
 
@@ -53,13 +66,11 @@ public final class LineScorer {
       guard let text = String(validating: line, as: UTF8.self) else {
         throw CorpusError(source, "expected UTF-8, found other bytes", remedy: "convert the text to UTF-8")
       }
-      let unknown =
-        vocabulary.kind == .characters ? text.unicodeScalars.count { vocabulary.id(of: String($0).utf8) == nil } : 0
-      if unknown > 0 { return LineScore(logProbability: -.infinity, predictions: 0, unknown: unknown, tokens: []) }
+      if vocabulary.kind == .characters, let score = impossible(text) { return score }
     }
+    let (first, last) = (begin ? vocabulary.lineStart : nil, end ? vocabulary.lineEnd : nil)
     let tokens =
-      try [vocabulary.lineEnd ?? 0] + tokenizer.encode(line, source: source, isLine: true)
-      + (vocabulary.lineEnd.map { [$0] } ?? [])
+      try [first].compactMap { $0 } + tokenizer.encode(line, source: source, isLine: true) + [last].compactMap { $0 }
     let losses = try losses(of: tokens)
     let scored =
       !withTokens
@@ -68,11 +79,25 @@ public final class LineScorer {
         LineScore.Token(id: pair.0, text: tokenizer.piece(for: pair.0, after: tokens[index]), logProbability: -pair.1)
       }
     return LineScore(
-      logProbability: -losses.reduce(0, +), predictions: losses.count,
-      unknown: vocabulary.kind == .words ? tokens.count { $0 == Vocabulary.unknown } : 0, tokens: scored)
+      logProbability: 0 - losses.reduce(0, +), predictions: losses.count,
+      unknown: vocabulary.kind == .words ? tokens.count { $0 == Vocabulary.unknown } : 0, impossible: nil,
+      tokens: scored)
   }
 
-  /// -ln p of every token but the first, from zero state.
+  /// The score of a line with characters that the vocabulary lacks; nil if it has none.
+  private func impossible(_ text: String) -> LineScore? {
+    var unknown = 0
+    var first: LineScore.Impossible?
+    for (index, scalar) in text.unicodeScalars.enumerated()
+    where tokenizer.vocabulary.id(of: String(scalar).utf8) == nil {
+      unknown += 1
+      if first == nil { first = LineScore.Impossible(character: scalar, position: index + 1) }
+    }
+    guard let first else { return nil }
+    return LineScore(logProbability: -.infinity, predictions: 0, unknown: unknown, impossible: first, tokens: [])
+  }
+
+  /// -ln p of every token but the first, from zero state; none of fewer than two.
   private func losses(of tokens: [Int32]) throws -> [Double] {
     state.clear()
     var all: [Double] = []

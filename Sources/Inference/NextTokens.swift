@@ -14,15 +14,15 @@ public struct NextToken: Sendable {
 extension SavedModel {
   /// Every token of the vocabulary with its probability after a prompt, the most probable first; of equals, the first in the
   /// vocabulary. Throws `CorpusError` for a prompt that the model cannot read, and `KernelError`.
-  public func nextTokens(after prompt: String) throws -> [NextToken] {
-    let tokens = try TextWriter.tokens(of: prompt, tokenizer)
+  public func nextTokens(after prompt: Prompt) throws -> [NextToken] {
+    let tokens = try prompt.tokens(tokenizer)
     let reader = try StepwiseModel(shape, vocabularySize: tokenizer.vocabulary.count, parameters: model.parameters)
     for token in tokens { try reader.read(token) }
     let logits = Array(try reader.logits())
     let largest = Double(logits.max() ?? 0)
     let weights = logits.map { exp(Double($0) - largest) }
     let total = weights.reduce(0, +)
-    let previous = TextWriter.previous(prompt, tokens)
+    let previous = prompt.previous(tokens)
     return logits.indices.sorted { logits[$0] == logits[$1] ? $0 < $1 : logits[$0] > logits[$1] }.map {
       NextToken(
         id: Int32($0), text: tokenizer.piece(for: Int32($0), after: previous), logit: logits[$0],

@@ -44,7 +44,7 @@ public final class SavedModel {
   }
 
   /// Loss of a text file, whose size does not matter to memory. `progress` is told what is under way, and how much of it
-  /// is done and in all; `each` is as in `Evaluator.evaluate`, with the token.
+  /// is done and in all; `each` is as in `Evaluator.evaluate`.
   public func evaluate(
     _ file: InputFile, lanes: Int, progress: (_ phase: String, _ done: Int, _ total: Int) -> Void = { _, _, _ in },
     each: ((_ place: Int, _ token: Int32, _ loss: Double) throws -> Void)? = nil
@@ -57,19 +57,44 @@ public final class SavedModel {
       let evaluator = try Evaluator(
         shape, vocabularySize: tokenizer.vocabulary.count, parameters: model.parameters, source: text, lanes: lanes,
         sequenceLength: max(8, Self.rows / lanes), group: SingleRank())
-      let evaluation = try evaluator.evaluate(progress: { progress("evaluating", $0, $1) }) { place, loss in
-        try each?(place, text.token(at: place), loss)
+      let unknownToken = tokenizer.vocabulary.kind == .words ? Vocabulary.unknown : nil
+      var unknown = (count: 0, nats: 0.0)
+      let evaluation = try evaluator.evaluate(progress: { progress("evaluating", $0, $1) }) { place, token, loss in
+        if token == unknownToken { unknown = (unknown.count + 1, unknown.nats + loss) }
+        try each?(place, token, loss)
       }
       let read = tokenizer.vocabulary.bytes(of: try text.token(at: 0)).count { $0 & 0xc0 != 0x80 }
       return TextEvaluation(
-        evaluation: evaluation, characters: text.characters - read, unknownTokens: text.unknownTokens)
+        evaluation: evaluation,
+        withoutUnknown: Evaluation(
+          predictions: evaluation.predictions - unknown.count, nats: evaluation.nats - unknown.nats),
+        characters: text.characters - read, unknownTokens: text.unknownTokens)
     } catch let error as CorpusError where text.count < 2 {
       throw CorpusError(file.name, error.problem, remedy: error.remedy)
     }
   }
 
+  /// Lets a text of this model through until one of some texts comes up in it; `<eos>`, of a vocabulary of words, is
+  /// written as the end of a line. Throws `CorpusError` for a text that is never written.
+  public func stopText(_ stops: [[UInt8]]) throws -> StopText {
+    let vocabulary = tokenizer.vocabulary
+    guard vocabulary.kind == .words else { return StopText(stops) }
+    let (unknown, endOfLine) = (vocabulary.bytes(of: Vocabulary.unknown), vocabulary.bytes(of: Vocabulary.endOfLine))
+    return StopText(
+      try stops.map { stop in
+        if stop[...] == endOfLine { return [UInt8(ascii: "\n")] }
+        let words = stop.split { [UInt8(ascii: " "), UInt8(ascii: "\n")].contains($0) }
+        if let never = words.first(where: { $0 == unknown || $0 == endOfLine }) {
+          throw CorpusError(
+            "the stop text", "expected one that the model writes, found \(String(decoding: never, as: UTF8.self))",
+            remedy: "<unk> is never written, and <eos> as the end of a line")
+        }
+        return stop
+      })
+  }
+
   /// A writer of text after a prompt.
-  public func writer(prompt: String, _ settings: SamplingSettings) throws -> TextWriter {
+  public func writer(prompt: Prompt, _ settings: SamplingSettings) throws -> TextWriter {
     try TextWriter(shape, tokenizer, model.parameters, prompt: prompt, settings)
   }
 }
@@ -77,6 +102,9 @@ public final class SavedModel {
 /// How well a model predicts a text.
 public struct TextEvaluation {
   public let evaluation: Evaluation
+  /// The same without the predictions of `<unk>`, which is easy to predict where it stands for many words: KenLM's
+  /// "excluding OOVs".
+  public let withoutUnknown: Evaluation
   /// Unicode scalars of the text after its first token, which is only read.
   public let characters: Int
   public let unknownTokens: Int

@@ -7,7 +7,7 @@ public struct StopText {
   public private(set) var isOver = false
 
   /// Empty texts stop nothing.
-  public init(_ stops: [String]) { self.stops = stops.map { Array($0.utf8) }.filter { !$0.isEmpty } }
+  public init(_ stops: [[UInt8]]) { self.stops = stops.filter { !$0.isEmpty } }
 
   /// What can be shown now.
   public mutating func add(_ bytes: [UInt8]) -> [UInt8] {

@@ -79,7 +79,8 @@ final class GenerationDesk {
         do {
           let copy = try snapshot ?? parameters.copy()
           snapshot = copy
-          text.writer = try TextWriter(model, tokenizer, copy, prompt: order.prompt, order.settings)
+          let prompt = Prompt(order.prompt.utf8, begin: order.begin)
+          text.writer = try TextWriter(model, tokenizer, copy, prompt: prompt, order.settings)
         } catch {
           pieces[order.id] = Piece(id: order.id, error: "\(error)")
         }

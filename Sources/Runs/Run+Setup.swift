@@ -22,7 +22,7 @@ extension Run {
     }
     try group.together {
       for prompt in configuration.generation.prompts {
-        _ = try TextWriter.tokens(of: prompt, Tokenizer(vocabulary: corpus.vocabulary))
+        _ = try Prompt(prompt.utf8).tokens(Tokenizer(vocabulary: corpus.vocabulary))
       }
       try requireValidation(corpus)
     }

@@ -6,13 +6,16 @@ import Training
 public struct GenerationOrder: Codable, Equatable, Sendable {
   public let id: Int
   public let prompt: String
+  /// Whether the prompt begins a line.
+  public let begin: Bool
   /// In tokens.
   public let length: Int
   public let settings: SamplingSettings
 
-  public init(id: Int, prompt: String, length: Int, settings: SamplingSettings) {
+  public init(id: Int, prompt: String, begin: Bool = true, length: Int, settings: SamplingSettings) {
     self.id = id
     self.prompt = prompt
+    self.begin = begin
     self.length = length
     self.settings = settings
   }

@@ -33,11 +33,11 @@ struct SampleWriter {
       try stride(from: group.rank, to: tasks.count, by: group.count).map { stream in
         let (prompt, temperature) = tasks[stream]
         let writer = try TextWriter(
-          configuration.model, tokenizer, parameters, prompt: prompt,
+          configuration.model, tokenizer, parameters, prompt: Prompt(prompt.utf8),
           SamplingSettings(temperature: temperature, seed: configuration.seed, stream: stream))
         return Sample(
           step: step, temperature: temperature, seed: configuration.seed, stream: stream, prompt: prompt,
-          text: try writer.write(settings.length, each: goOn))
+          text: String(decoding: try writer.write(settings.length, each: goOn), as: UTF8.self))
       }
     }
     let all = try group.gather(Array(JSONEncoder().encode(own))).flatMap {

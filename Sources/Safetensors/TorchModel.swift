@@ -43,22 +43,22 @@ extension TrainedModel {
     }
   }
 
-  /// Reads a file that `save` or PyTorch wrote. One that has nothing of ours in its metadata needs the `vocabulary`
+  /// Reads a file that `save` or PyTorch wrote (see `TorchStateDict`). One that has nothing of ours in its metadata needs the `vocabulary`
   /// that the model was trained with, and the `cell` of a plain recurrent layer (`rnnTanh` or `rnnRelu`); what the file
   /// itself tells must agree with those given.
   ///
   /// Throws `SafetensorsError`, `FileError`, `KernelError`, `ConfigurationError` for a model too large or small, and
   /// what `ModelCard.init(texts:source:)` throws.
   public init(safetensors path: String, vocabulary: Vocabulary? = nil, cell: Cell? = nil) throws {
-    let file = try SafetensorsFile(path)
-    let card = try ModelCard(file, vocabulary, cell)
+    let state = try TorchStateDict(SafetensorsFile(path))
+    let card = try ModelCard(state, vocabulary, cell)
     let model = card.configuration.model
     let tensors = TorchTensor.all(
       model, gates: try torchGates(of: model.cell, path), vocabularySize: card.vocabulary.count)
     // Only then is anything allocated, or multiplied: the file has a number for each place.
-    try file.check(tensors, isTied: model.tiedWeights)
+    try state.check(tensors, isTied: model.tiedWeights)
     let parameters = try Parameters(card.parameterLayout)
-    for tensor in tensors { try parameters.read(tensor, from: file) }
+    for tensor in tensors { try parameters.read(tensor, from: state) }
     self.init(card: card, parameters: parameters)
   }
 
@@ -74,11 +74,11 @@ extension Parameters {
   }
 
   /// Takes over the numbers of a tensor, if the file has it.
-  fileprivate func read(_ tensor: TorchTensor, from file: SafetensorsFile) throws {
-    guard let found = file.tensor(tensor.name) else { return }
+  fileprivate func read(_ tensor: TorchTensor, from state: TorchStateDict) throws {
+    guard let found = state.tensor(tensor.name) else { return }
     let columns = tensor.columns
     var (start, stride, isAdded) = (0, 0, false)
-    try file.forEachNumber(of: found) { index, value in
+    try state.file.forEachNumber(of: found) { index, value in
       let (row, column) = index.quotientAndRemainder(dividingBy: columns)
       if column == 0 {
         (start, stride) = tensor.place(ofRow: row, in: layout)
@@ -89,8 +89,8 @@ extension Parameters {
       let sum = isAdded ? (value == 0 ? buffer[place] : buffer[place] + value) : value
       guard sum.isFinite else {
         let place = found.shape.count > 1 ? [row, column] : [row]
-        throw file.error(
-          tensor.name, "expected finite numbers in single precision, found \(sum) at \(place)",
+        throw state.file.error(
+          found.name, "expected finite numbers in single precision, found \(sum) at \(place)",
           remedy: "the training diverged or the file was damaged: take an earlier one")
       }
       buffer[place] = sum
@@ -115,14 +115,15 @@ extension SafetensorsFile {
 
 extension ModelCard {
   /// What a file tells of its model, or, if it has nothing of ours, what its tensors tell.
-  fileprivate init(_ file: SafetensorsFile, _ vocabulary: Vocabulary?, _ cell: Cell?) throws {
+  fileprivate init(_ state: TorchStateDict, _ vocabulary: Vocabulary?, _ cell: Cell?) throws {
+    let file = state.file
     guard let card = try file.card else {
       guard let vocabulary else {
         throw SafetensorsError(
           file.path, "metadata", "expected \(TrainedModel.prefix)vocabulary, found nothing: another program wrote it",
           remedy: "import it with the vocabulary that it was trained with: lockstep import FILE --vocabulary …")
       }
-      try self.init(vocabulary: vocabulary, model: file.model(cell))
+      try self.init(vocabulary: vocabulary, model: state.model(cell))
       return
     }
     self = card
@@ -175,7 +176,7 @@ private func checkLength(of text: String, _ name: String, _ path: String) throws
     remedy: "keep such a model in a .h5 file")
 }
 
-extension SafetensorsFile {
+extension TorchStateDict {
   /// The model that the shapes of the tensors tell. `cell` is needed where they do not: for one gate.
   fileprivate func model(_ cell: Cell?) throws -> ModelConfiguration {
     let hidden = try matrix("rnn.weight_hh_l0")
@@ -185,16 +186,17 @@ extension SafetensorsFile {
     guard let found = candidates.first, candidates.count == 1 else {
       let expected =
         cell.map { "the gates of \($0.rawValue)" } ?? "4 gates (lstm), 3 (gru), or 1 and the name of its cell"
-      throw error(
+      throw file.error(
         hidden.name, "expected \(expected), found \(count) of size \(size)",
         remedy: "name the cell: rnn-tanh or rnn-relu for one gate, and none for more")
     }
     let (encoder, decoder) = (tensor(TorchTensor.encoder), tensor(TorchTensor.decoder))
     let embeddingSize = try matrix(encoder == nil ? "rnn.weight_ih_l0" : TorchTensor.encoder).shape[1]
-    let isTied = if let encoder, let decoder { areIdentical(encoder, decoder) } else { embeddingSize == size }
     let layers = sequence(first: 0) { $0 + 1 }.prefix { tensor("rnn.weight_hh_l\($0)") != nil }
-    return ModelConfiguration(
-      cell: found, embeddingSize: embeddingSize, hiddenSizes: layers.map { _ in size }, tiedWeights: isTied)
+    let sizes = try layers.map { try matrix("rnn.weight_hh_l\($0)").shape[1] }
+    let isTied =
+      if let encoder, let decoder { file.areIdentical(encoder, decoder) } else { embeddingSize == sizes.last }
+    return ModelConfiguration(cell: found, embeddingSize: embeddingSize, hiddenSizes: sizes, tiedWeights: isTied)
   }
 
   private func matrix(_ name: String) throws -> Tensor {
@@ -214,18 +216,17 @@ extension SafetensorsFile {
       }
       guard found.shape == tensor.shape else { throw misshapen(found, "\(tensor.shape)") }
       guard !found.shape.contains(0) else { throw misshapen(found, "sizes of at least 1") }
-      guard TensorType.readable.contains(found.type) else { throw unreadable(found) }
+      guard TensorType.readable.contains(found.type) else { throw file.unreadable(found) }
     }
-    let names = Set(expected.map(\.name))
-    if let extra = tensors.first(where: { !names.contains($0.name) }) {
-      throw error(
+    if let extra = first(besides: Set(expected.map(\.name))) {
+      throw file.error(
         extra.name, "expected the tensors of RNNModel alone, found one of shape \(extra.shape)",
         remedy: "take it out, if the model is an RNNModel without it")
     }
     if isTied, let encoder = tensor(TorchTensor.encoder), let decoder = tensor(TorchTensor.decoder),
-      !areIdentical(encoder, decoder)
+      !file.areIdentical(encoder, decoder)
     {
-      throw error(
+      throw file.error(
         decoder.name,
         "expected the numbers of \(encoder.name), since model.tiedWeights is true, found "
           + "others (\(decoder.type.rawValue) \(decoder.shape), \(encoder.type.rawValue) \(encoder.shape))",
@@ -234,13 +235,13 @@ extension SafetensorsFile {
   }
 
   private func missing(_ name: String, _ expected: String) -> SafetensorsError {
-    error(
-      name, "expected \(expected), found no such tensor among \(tensors.count)",
-      remedy: "save the whole state dict of an RNNModel")
+    file.error(
+      name, "expected \(expected), found no such tensor among \(file.tensors.count): \(contents)",
+      remedy: "save the whole state dict of an RNNModel, or of awd-lstm-lm's")
   }
 
   private func misshapen(_ tensor: Tensor, _ expected: String) -> SafetensorsError {
-    error(
+    file.error(
       tensor.name, "expected \(expected), found \(tensor.shape)",
       remedy:
         "encoder.weight has a row for each token of the vocabulary, and all shapes are those that the model.* of its "

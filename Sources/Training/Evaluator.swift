@@ -69,11 +69,11 @@ public final class Evaluator<Source: TokenSource> {
   }
 
   /// Evaluates with the parameters as they are now. `progress` is told windows done and in all, `each` what every
-  /// prediction cost: the place of the token in the text and -ln p in nats; of each lane in order. A `StopRequest` that
-  /// `progress` throws on one rank is thrown on all. `waiting` is called now and then where other ranks take longer.
+  /// prediction cost: the place of the token in the text, the token and -ln p in nats; of each lane in order. A `StopRequest`
+  /// that `progress` throws on one rank is thrown on all. `waiting` is called now and then where other ranks take longer.
   public func evaluate(
     progress: (Int, Int) throws -> Void = { _, _ in },
-    each: (_ place: Int, _ loss: Double) throws -> Void = { _, _ in }, waiting: () -> Void = {}
+    each: (_ place: Int, _ token: Int32, _ loss: Double) throws -> Void = { _, _, _ in }, waiting: () -> Void = {}
   ) throws -> Evaluation {
     var sums = Array(repeating: 0.0, count: layout.lanes)
     var stop: StopRequest?
@@ -92,7 +92,7 @@ public final class Evaluator<Source: TokenSource> {
   /// Adds up the losses of this rank's lanes.
   private func read(
     into sums: inout [Double], _ progress: (Int, Int) throws -> Void,
-    _ each: (_ place: Int, _ loss: Double) throws -> Void
+    _ each: (_ place: Int, _ token: Int32, _ loss: Double) throws -> Void
   ) throws {
     let windows = layout.blocks(of: sequenceLength)
     for (index, block) in blocks.enumerated() {
@@ -114,7 +114,8 @@ public final class Evaluator<Source: TokenSource> {
         for (row, loss) in losses.enumerated() where window.targets[row] != Window.ended {
           let lane = lanes.lowerBound + row % lanes.count
           sums[lane] += loss
-          try each(layout.predictions(lane: lane).lowerBound + number * sequenceLength + row / lanes.count, loss)
+          let place = layout.predictions(lane: lane).lowerBound + number * sequenceLength + row / lanes.count
+          try each(place, window.targets[row], loss)
         }
         try progress(index * windows + number + 1, blocks.count * windows)
       }

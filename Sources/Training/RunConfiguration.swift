@@ -132,7 +132,7 @@ public struct EvaluationConfiguration: Codable, Equatable, Sendable {
 }
 
 public struct GenerationConfiguration: Codable, Equatable, Sendable {
-  /// What samples begin with; an empty one: the beginning of a line.
+  /// What samples begin with; each begins a line.
   public var prompts = [""]
   /// Tokens of a sample.
   public var length = 200

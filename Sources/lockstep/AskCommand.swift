@@ -72,7 +72,8 @@ struct AskCommand: ParsableCommand {
       abstract: "Writes text with the model as it is now, as it goes.",
       discussion: """
         The text goes to standard output; what it was made with, to standard error.
-        Ctrl-C ends it. With --format json it comes whole, when it is done.
+        Ctrl-C ends it. With --format json it comes whole, when it is done. The prompt
+        is UTF-8; it begins a line, unless --no-begin says that it stands in one.
 
           lockstep ask generate --prompt "the cats" --length 60
           lockstep ask generate --temperature 0.7 --top-k 40 --seed 7
@@ -80,8 +81,11 @@ struct AskCommand: ParsableCommand {
 
     @OptionGroup var options: AskOptions
 
-    @Option(help: "What the text begins with. Default: the beginning of a line.")
-    var prompt = ""
+    @Option(help: "What the text begins with. Default: nothing, the beginning of a line.")
+    var prompt: TextArgument?
+
+    @Flag(inversion: .prefixedNo, help: "Whether the prompt begins a line, or stands in the middle of one.")
+    var begin = true
 
     @Option(help: "Tokens to write: characters, bytes or words, as the model has them.")
     var length = GenerationRequest().length
@@ -99,14 +103,20 @@ struct AskCommand: ParsableCommand {
     var seed: UInt64?
 
     private var request: GenerationRequest {
-      var request = GenerationRequest()
-      request.prompt = prompt
-      request.length = length
-      request.temperature = temperature
-      request.topK = topK
-      request.topP = topP
-      request.seed = seed
-      return request
+      get throws {
+        var request = GenerationRequest()
+        guard let prompt = String(validating: prompt?.bytes ?? [], as: UTF8.self) else {
+          throw ValidationError("--prompt is no UTF-8; expected a text, since a daemon is asked in JSON")
+        }
+        request.prompt = prompt
+        request.begin = begin
+        request.length = length
+        request.temperature = temperature
+        request.topK = topK
+        request.topP = topP
+        request.seed = seed
+        return request
+      }
     }
 
     func validate() throws {
@@ -119,7 +129,7 @@ struct AskCommand: ParsableCommand {
 
     func run() throws {
       Console.ignoreBrokenPipes()
-      let request = request
+      let request = try request
       if options.format == .json {
         return try options.ask({ try await $0.generate(request) }, text: \.text)
       }

@@ -9,19 +9,25 @@ struct Complete: ParsableCommand {
     abstract: "Tells what may come next, and how probable it is.",
     discussion: """
       Lists the most probable next tokens, and goes on with the most probable one
-      each time. Of a model of words, <unk> is listed and never written.
+      each time. Of a model of words, <unk> is listed and never written. The prompt
+      begins a line, as a line that `lockstep score` is given does; --no-begin says
+      that it stands in the middle of one.
 
         lockstep complete checkpoints/default "the cats"
         lockstep complete tiny.h5 "To be, or not to b" --count 5 --length 40
         lockstep complete words.h5 "in the" --count 0 --format json
+        lockstep complete tiny.h5 -- "- the"
 
       With --count 0 all tokens are listed: their probabilities sum to 1.
       """)
 
   @OptionGroup var model: ModelArgument
 
-  @Argument(help: "What is there already. Default: the beginning of a line.")
-  var prompt = ""
+  @Argument(help: "What is there already. Default: nothing, the beginning of a line.")
+  var prompt: TextArgument?
+
+  @Flag(inversion: .prefixedNo, help: "Whether the prompt begins a line, or stands in the middle of one.")
+  var begin = true
 
   @Option(help: "Tokens to list; 0: all.")
   var count = 10
@@ -39,6 +45,7 @@ struct Complete: ParsableCommand {
 
   func run() throws {
     let model = try model.openForOneStream()
+    let prompt = Prompt(prompt?.bytes ?? [], begin: begin)
     let all = try model.nextTokens(after: prompt)
     let next = count == 0 ? all[...] : all.prefix(count)
     let continuation = try model.writer(prompt: prompt, SamplingSettings(temperature: 0, seed: 0)).write(length)
@@ -47,14 +54,16 @@ struct Complete: ParsableCommand {
       for token in next {
         Console.output(String(format: "%9.6f  ", token.probability) + quoted(token.text) + "\n")
       }
-      if length > 0 { Console.output("\n" + prompt + continuation + "\n") }
+      if length > 0 { Console.output("\n".utf8 + prompt.text + continuation + "\n".utf8) }
     case .json:
+      let (begins, continues) = (JSONBytes(prompt.text), JSONBytes(continuation))
       let report = Report(
-        model: model.path, prompt: prompt,
+        model: model.path, prompt: begins.text, promptBytes: begins.hexadecimal,
         next: next.map {
-          Report.Token(
-            id: $0.id, token: String(decoding: $0.text, as: UTF8.self), logit: $0.logit, probability: $0.probability)
-        }, continuation: continuation)
+          let token = JSONBytes($0.text)
+          return Report.Token(
+            id: $0.id, token: token.text, tokenBytes: token.hexadecimal, logit: $0.logit, probability: $0.probability)
+        }, continuation: continues.text, continuationBytes: continues.hexadecimal)
       Console.output(try jsonText(report, pretty: true) + "\n")
     }
   }
@@ -63,13 +72,16 @@ struct Complete: ParsableCommand {
     struct Token: Encodable {
       let id: Int32
       let token: String
+      let tokenBytes: String?
       let logit: Float
       let probability: Double
     }
 
     let model: String
     let prompt: String
+    let promptBytes: String?
     let next: [Token]
     let continuation: String
+    let continuationBytes: String?
   }
 }

@@ -112,6 +112,7 @@ struct CorpusCommand: ParsableCommand {
         text: PathList(text), split: fractions, train: PathList(train), validation: PathList(validation),
         test: PathList(test), tokenizer: tokenizer, minimumCount: minimumCount,
         maximumVocabulary: maximumVocabulary, vocabulary: vocabulary, shards: shards)
+      try OutputCheck.folder(output, madeOf: text + train + validation + test + [vocabulary].filter { !$0.isEmpty })
       Interruption.catchSignals("lockstep corpus prepare")
       let meter = ProgressMeter("preparing")
       let corpus = try CorpusPreparation.prepare(settings, into: output) {

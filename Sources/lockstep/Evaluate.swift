@@ -9,11 +9,14 @@ struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Tells how well a model predicts a text.",
     discussion: """
-      Every token but the first is predicted once. With one lane the model reads the
-      text from its beginning to its end; more lanes are faster and begin as many
-      stretches without context. The text may have any length; it is read several
-      times, so that standard input (-) or a pipe is first copied to a temporary file,
-      in /var/tmp or where TMPDIR says.
+      Every token but the first, which is only read, is predicted once: the text is
+      one piece, in which a line's end is a token like others (`lockstep score` takes
+      each line by itself). With one lane the model reads the text from its beginning
+      to its end; more lanes are faster and begin as many stretches without context.
+      The text may have any length; it is read several times, so that standard input
+      (-) or a pipe is first copied to a temporary file, in /var/tmp or where TMPDIR
+      says. Of a text with words that the model does not know the perplexity is told
+      with and without the predictions of <unk>, as KenLM's query does.
 
         lockstep evaluate checkpoints/default text.txt
         lockstep evaluate tiny.h5 text.txt --lanes 16 --format json
@@ -46,6 +49,11 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     let model = try model.open()
+    switch perToken {
+    case nil: break
+    case "-": try OutputCheck.standardOutput(madeOf: [self.text])
+    case let path?: try OutputCheck.file(path, madeOf: [self.text, model.path])
+    }
     let text = try InputFile(self.text, takesNamedPipes: false)
     let evaluation = try evaluate(model, text)
     if Vocabulary.isMostlyUnknown(evaluation.unknownTokens, of: evaluation.evaluation.predictions + 1) {
@@ -83,25 +91,33 @@ struct Evaluate: ParsableCommand {
   private func summary(_ model: SavedModel, _ result: TextEvaluation) throws -> String {
     let unit = model.tokenizer.vocabulary.kind.unit
     let evaluation = result.evaluation
+    let unknown = evaluation.predictions - result.withoutUnknown.predictions
     guard format == .text else {
       let report = Report(
         model: model.path, text: text, unit: unit, predictions: evaluation.predictions,
-        unknownTokens: result.unknownTokens, characters: result.characters, nats: evaluation.nats,
-        loss: evaluation.loss, bitsPerToken: evaluation.bitsPerToken, bitsPerCharacter: result.bitsPerCharacter,
-        perplexity: evaluation.perplexity)
+        unknownTokens: result.unknownTokens, unknownPredictions: unknown, characters: result.characters,
+        nats: evaluation.nats, loss: evaluation.loss, bitsPerToken: evaluation.bitsPerToken,
+        bitsPerCharacter: result.bitsPerCharacter, perplexity: evaluation.perplexity,
+        lossWithoutUnknown: result.withoutUnknown.loss,
+        perplexityWithoutUnknown: result.withoutUnknown.perplexity)
       return try jsonText(report, pretty: true) + "\n"
     }
-    let unknown = result.unknownTokens > 0 ? "; \(result.unknownTokens) tokens are <unk>" : ""
+    let unknownTokens = result.unknownTokens > 0 ? "; \(result.unknownTokens) tokens are <unk>" : ""
+    let known = """
+      known        \(String(format: "%.4f", result.withoutUnknown.perplexity)) is the perplexity without \(unknown) \
+      predictions of <unk>
+
+      """
     let perCharacter =
       model.tokenizer.vocabulary.kind == .characters
       ? "" : String(format: ", %.6f per character", result.bitsPerCharacter)
     return """
-      predictions  \(evaluation.predictions)\(unknown)
+      predictions  \(evaluation.predictions)\(unknownTokens)
       loss         \(String(format: "%.6f", evaluation.loss)) nats per \(unit)
       bits         \(String(format: "%.6f", evaluation.bitsPerToken)) per \(unit)\(perCharacter)
       perplexity   \(String(format: "%.4f", evaluation.perplexity)) per \(unit)
 
-      """
+      """ + (unknown > 0 ? known : "")
   }
 
   private struct Report: Encodable {
@@ -110,11 +126,14 @@ struct Evaluate: ParsableCommand {
     let unit: String
     let predictions: Int
     let unknownTokens: Int
+    let unknownPredictions: Int
     let characters: Int
     let nats: Double
     let loss: Double
     let bitsPerToken: Double
     let bitsPerCharacter: Double
     let perplexity: Double
+    let lossWithoutUnknown: Double
+    let perplexityWithoutUnknown: Double
   }
 }

@@ -30,7 +30,7 @@ struct Export: ParsableCommand {
   @OptionGroup var model: ModelArgument
 
   @Option(
-    help: "The file to write: .h5, .safetensors or .onnx. One that is there is replaced.",
+    help: "The file to write: .h5, .safetensors or .onnx. One that is there is replaced, but for what a run keeps.",
     completion: .file(extensions: ["h5", "safetensors", "onnx"]))
   var output: String
 
@@ -52,6 +52,7 @@ struct Export: ParsableCommand {
 
   func run() throws {
     let saved = try model.open()
+    try OutputCheck.file(output, madeOf: [saved.path])
     switch ending {
     case .h5: try saved.model.save(to: output, precision: precision)
     case .safetensors: try saved.model.save(safetensors: output, precision: precision)

@@ -9,23 +9,29 @@ struct Generate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Writes text with a model, as it goes.",
     discussion: """
-      The same model, prompt, seed and settings give the same text. Several texts
+      The same model, prompt, seed and settings give the same text. A prompt begins a
+      line, unless --no-begin says that it stands in the middle of one. Several texts
       are told apart by a line before each; with --format json each is one object
       on a line. <unk>, the word for those a model does not know, is never written.
+      Prompts are UTF-8, or for a model of bytes any bytes.
 
         lockstep generate checkpoints/default --length 60
         lockstep generate tiny.h5 --prompt "ROMEO:" --temperature 0.8 --seed 7
         lockstep generate tiny.h5 --stop $'\\n\\n' --samples 3 --min-p 0.05
+        lockstep generate tiny.h5 --prompt "- item" --no-begin
         head -3 titles.txt | lockstep generate words.h5 --prompts - --format json
       """)
 
   @OptionGroup var model: ModelArgument
 
-  @Option(help: "What the text begins with. Default: the beginning of a line.")
-  var prompt: String?
+  @Option(help: "What the text begins with. Default: nothing, the beginning of a line.")
+  var prompt: TextArgument?
 
-  @Option(help: "A file with a prompt on each line; - is standard input.", completion: .file())
+  @Option(help: "A file with a prompt on each line, which may be empty; - is standard input.", completion: .file())
   var prompts: String?
+
+  @Flag(inversion: .prefixedNo, help: "Whether the prompt begins a line, or stands in the middle of one.")
+  var begin = true
 
   @Option(help: "Tokens to write at most: characters, bytes or words, as the model has them.")
   var length = 200
@@ -49,7 +55,7 @@ struct Generate: ParsableCommand {
   var samples = 1
 
   @Option(help: "A text that ends it and is not shown; may be given several times.")
-  var stop: [String] = []
+  var stop: [TextArgument] = []
 
   @Option(help: "text or json.")
   var format: OutputFormat = .text
@@ -64,30 +70,27 @@ struct Generate: ParsableCommand {
     try check("top-p", topP, topP > 0 && topP <= 1, "a number above 0 and up to 1")
     try check("min-p", minP, minP >= 0 && minP <= 1, "a number from 0 to 1")
     try check("samples", samples, samples >= 1, "at least 1")
-    try check("stop", "empty", !stop.contains(""), "a text")
+    try check("stop", "empty", !stop.contains { $0.bytes.isEmpty }, "a text")
     if prompt != nil, prompts != nil { throw ValidationError("expected --prompt or --prompts, found both") }
   }
 
   func run() throws {
     let model = try model.openForOneStream()
-    guard let prompts else { return try write(model, prompt: prompt ?? "", source: "the prompt", number: nil) }
+    guard let prompts else { return try write(model, prompt: prompt?.bytes ?? [], source: "the prompt", number: nil) }
+    try OutputCheck.standardOutput(madeOf: [prompts])
     let lines = try LineReader(prompts)
     while let line = try lines.next() {
-      let source = "\(lines.name), line \(lines.count)"
-      guard let prompt = String(validating: line, as: UTF8.self) else {
-        throw CorpusError(source, "expected UTF-8, found other bytes", remedy: "convert the prompts to UTF-8")
-      }
-      try write(model, prompt: prompt, source: source, number: lines.count)
+      try write(model, prompt: line, source: "\(lines.name), line \(lines.count)", number: lines.count)
     }
   }
 
   /// All texts of a prompt; `number` is that of its line, where there are several.
-  private func write(_ model: SavedModel, prompt: String, source: String, number: Int?) throws {
+  private func write(_ model: SavedModel, prompt: [UInt8], source: String, number: Int?) throws {
     for sample in 1...samples {
       let settings = SamplingSettings(
         temperature: temperature, topK: topK, topP: topP, minP: minP, seed: seed, stream: sample - 1)
       do {
-        try write(model, prompt, sample, settings, heading: heading(number, sample))
+        try write(model, Prompt(prompt, begin: begin), sample, settings, heading: heading(number, sample))
       } catch let error as CorpusError where number != nil {
         throw CorpusError(source, error.problem, remedy: error.remedy)
       }
@@ -95,16 +98,16 @@ struct Generate: ParsableCommand {
   }
 
   private func write(
-    _ model: SavedModel, _ prompt: String, _ sample: Int, _ settings: SamplingSettings, heading: String
+    _ model: SavedModel, _ prompt: Prompt, _ sample: Int, _ settings: SamplingSettings, heading: String
   ) throws {
     let clock = ContinuousClock()
     let writer = try model.writer(prompt: prompt, settings)
-    var filter = StopText(stop)
+    var filter = try model.stopText(stop.map(\.bytes))
     var text: [UInt8] = []
     func show(_ bytes: [UInt8]) {
       if format == .text { Console.output(bytes) } else { text += bytes }
     }
-    if format == .text { Console.output(heading + prompt) }
+    if format == .text { Console.output(Array(heading.utf8) + prompt.text) }
     while try writer.readPrompt() {}
     let begun = clock.now
     var tokens = 0
@@ -118,9 +121,10 @@ struct Generate: ParsableCommand {
     case .text: Console.output("\n")
     case .json:
       let seconds = (clock.now - begun) / .seconds(1)
+      let (begins, written) = (JSONBytes(prompt.text), JSONBytes(text))
       let report = Report(
-        prompt: prompt, sample: sample, settings: settings, text: String(decoding: text, as: UTF8.self),
-        tokens: tokens, end: filter.isOver ? "stop" : "length", seconds: seconds,
+        prompt: begins.text, promptBytes: begins.hexadecimal, sample: sample, settings: settings, text: written.text,
+        textBytes: written.hexadecimal, tokens: tokens, end: filter.isOver ? "stop" : "length", seconds: seconds,
         tokensPerSecond: Double(tokens) / seconds)
       Console.output(try jsonText(report) + "\n")
     }
@@ -134,9 +138,11 @@ struct Generate: ParsableCommand {
 
   private struct Report: Encodable {
     let prompt: String
+    let promptBytes: String?
     let sample: Int
     let settings: SamplingSettings
     let text: String
+    let textBytes: String?
     let tokens: Int
     let end: String
     let seconds: Double

@@ -12,10 +12,12 @@ struct Import: ParsableCommand {
     abstract: "Takes over a model of PyTorch's word_language_model from a safetensors file.",
     discussion: """
       Writes a model file to evaluate, to write text with, or to train further
-      (model.from in a configuration). A file that lockstep has exported says all
-      itself. Any other has tensors alone: --vocabulary names a file with the tokens
-      in the order of the embedding's rows, either a JSON array of strings or, for
-      words, one on each line; words have <unk> and <eos> among them, in any place.
+      (model.from in a configuration). What DistributedDataParallel, torch.compile or
+      a larger module put into the names of tensors is left out, and the names of
+      awd-lstm-lm are understood. A file that lockstep has exported says all itself.
+      Any other has tensors alone: --vocabulary names a file with the tokens in the
+      order of the embedding's rows, either a JSON array of strings or, for words, one
+      on each line; words have <unk> and <eos> among them, in any place.
 
         lockstep import default.safetensors --output default.h5
         lockstep import theirs.safetensors --vocabulary words.txt --output theirs.h5
@@ -56,6 +58,7 @@ struct Import: ParsableCommand {
       throw ValidationError(
         "\(file) is no safetensors file, which alone is imported; what Lockstep has written is used as it is")
     }
+    try OutputCheck.file(output, madeOf: [file] + [vocabulary].compactMap { $0 })
     let rows = try tokens()
     var model = try TrainedModel(safetensors: file, vocabulary: rows?.vocabulary, cell: cell)
     if let rows { try model.reorder(rows: rows.order) }

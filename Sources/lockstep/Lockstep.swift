@@ -1,6 +1,7 @@
 import ArgumentParser
 import Files
 import Kernels
+import ProgramOptions
 import Runs
 
 /// The command line for one machine and one person; no MPI.
@@ -44,13 +45,19 @@ struct Lockstep: ParsableCommand {
     Console.endWithBrokenPipes()
     MappedFile.explainTruncation(as: "lockstep: error: ")
     do {
-      var command = try parseAsRoot(FileName.arguments)
+      var command = try parseAsRoot(CommandLineArguments.read())
       try command.run()
       try Console.checkOutput()
     } catch let error as ExitCode {
       exit(withError: error)
     } catch {
-      if exitCode(for: error) != .failure || error is CleanExit { exit(withError: error) }
+      let code = exitCode(for: error)
+      if code == .validationFailure {
+        let message = fullMessage(for: error)
+        Console.error("\(message)\n\(CommandLineArguments.hint(after: message))")
+        exit(withError: code)
+      }
+      if code != .failure || error is CleanExit { exit(withError: error) }
       Console.error("lockstep: error: \(error)\n")
       exit(withError: ExitCode.failure)
     }

@@ -58,6 +58,20 @@ func quoted(_ bytes: some Collection<UInt8>) -> String {
   return "\"\(shown.joined())\""
 }
 
+/// Bytes as JSON has them: as text, in which U+FFFD stands for what is no UTF-8, and where there is such, all of them in
+/// hexadecimal too.
+struct JSONBytes {
+  let text: String
+  /// Nil where the text says all.
+  let hexadecimal: String?
+
+  init(_ bytes: some Collection<UInt8>) {
+    let valid = String(validating: bytes, as: UTF8.self)
+    text = valid ?? String(decoding: bytes, as: UTF8.self)
+    hexadecimal = valid != nil ? nil : bytes.map { String(UInt16($0) + 256, radix: 16).dropFirst() }.joined()
+  }
+}
+
 extension TokenizerKind {
   /// What one token is called.
   var unit: String {

@@ -112,6 +112,7 @@ struct Plot: ParsableCommand {
   }
 
   func run() throws {
+    if let output { try OutputCheck.file(output, madeOf: runs) }
     let records = try RunRecord.read(runs, needsCard: x == .epoch)
     guard let output else {
       let report = PlotReport(runs: records.map { PlotReport.Run($0, rows(of: $0)) })

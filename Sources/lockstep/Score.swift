@@ -11,8 +11,11 @@ struct Score: ParsableCommand {
       Writes the natural logarithm of each line's probability and the line, in the
       order of the lines or, with --rank, the most probable first: for choosing
       among what a recognizer or translator offers. A line is read as if it stood
-      alone, after the end of another; its own end counts. Words that the model does
-      not know count as <unk>; a line with an unknown character is impossible, -inf.
+      alone, after the end of another; its own end counts. Both can be left out:
+      --no-begin --no-end scores a piece of a line by itself, from its second token
+      on. Lines end at LF or CRLF and have 16 MiB at most. Words that the model does not know count as <unk>; a
+      line with an unknown character is impossible, -inf: which one and where is told
+      on standard error, and with --format json in the line's object.
 
         lockstep score words.h5 hypotheses.txt --rank
         printf 'to be or\\nbe to or\\n' | lockstep score tiny.h5 - --rank --by token
@@ -28,6 +31,14 @@ struct Score: ParsableCommand {
 
   @Argument(help: "A file with a line for each text to score; - is standard input.", completion: .file())
   var lines: String
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Whether a line is read after the end of another; else its first token is only read, and does not count.")
+  var begin = true
+
+  @Flag(inversion: .prefixedNo, help: "Whether a line's end counts.")
+  var end = true
 
   @Flag(help: "Writes the most probable first; of equals, the first.")
   var rank = false
@@ -51,21 +62,43 @@ struct Score: ParsableCommand {
   }
 
   func run() throws {
+    try OutputCheck.standardOutput(madeOf: [lines])
     let model = try model.open()
-    let scorer = try LineScorer(model)
+    let scorer = try LineScorer(model, begin: begin, end: end)
     let reader = try LineReader(lines)
     let meter = ProgressMeter("scoring")
     var ranked: [Line] = []
+    var impossible = 0
     while let text = try reader.next() {
-      let score = try scorer.score(text, source: "\(reader.name), line \(reader.count)", withTokens: perToken)
+      let source = "\(reader.name), line \(reader.count)"
+      let score = try scorer.score(text, source: source, withTokens: perToken)
+      if let found = score.impossible, format == .text {
+        impossible += 1
+        meter.finish()
+        if impossible <= Self.toldLines { Console.error("warning: \(source): impossible, \(Self.reason(found))\n") }
+      }
       let line = Line(number: reader.count, text: text, score: score)
       if rank { ranked.append(line) } else { try show(line) }
       if rank || !Console.outputIsTerminal { meter.show(reader.bytes, of: reader.size) }
     }
     meter.finish()
+    if impossible > Self.toldLines {
+      Console.error("warning: \(impossible) lines are impossible; --format json tells the reason of each\n")
+    }
     let best = ranked.sorted { value($0) == value($1) ? $0.number < $1.number : value($0) > value($1) }
     for line in best { try show(line) }
   }
+
+  /// Impossible lines whose reason is told on standard error.
+  private static let toldLines = 20
+
+  private static func reason(_ found: LineScore.Impossible) -> String {
+    "since character \(found.position) is \(quoted(String(found.character).utf8)) (\(codePoint(found.character))), which "
+      + "the model's vocabulary lacks"
+  }
+
+  /// As Unicode writes it.
+  private static func codePoint(_ scalar: Unicode.Scalar) -> String { String(format: "U+%04X", scalar.value) }
 
   private func value(_ line: Line) -> Double {
     by == .sentence ? line.score.logProbability : line.score.meanLogProbability
@@ -82,12 +115,19 @@ struct Score: ParsableCommand {
       }
     case .json:
       let tokens = line.score.tokens.map {
-        Report.Token(id: $0.id, token: String(decoding: $0.text, as: UTF8.self), logProbability: $0.logProbability)
+        let token = JSONBytes($0.text)
+        return Report.Token(
+          id: $0.id, token: token.text, tokenBytes: token.hexadecimal, logProbability: $0.logProbability)
       }
+      let text = JSONBytes(line.text)
       let report = Report(
-        line: line.number, text: String(decoding: line.text, as: UTF8.self),
-        logProbability: line.score.logProbability, meanLogProbability: line.score.meanLogProbability,
-        predictions: line.score.predictions, unknown: line.score.unknown, tokens: perToken ? tokens : nil)
+        line: line.number, text: text.text, textBytes: text.hexadecimal, logProbability: line.score.logProbability,
+        meanLogProbability: line.score.meanLogProbability,
+        predictions: line.score.predictions, unknown: line.score.unknown,
+        impossible: line.score.impossible.map {
+          Report.Impossible(
+            character: String($0.character), codePoint: Self.codePoint($0.character), position: $0.position)
+        }, tokens: perToken ? tokens : nil)
       Console.output(try jsonText(report) + "\n")
     }
   }
@@ -96,15 +136,24 @@ struct Score: ParsableCommand {
     struct Token: Encodable {
       let id: Int32
       let token: String
+      let tokenBytes: String?
       let logProbability: Double
+    }
+
+    struct Impossible: Encodable {
+      let character: String
+      let codePoint: String
+      let position: Int
     }
 
     let line: Int
     let text: String
+    let textBytes: String?
     let logProbability: Double
     let meanLogProbability: Double
     let predictions: Int
     let unknown: Int
+    let impossible: Impossible?
     let tokens: [Token]?
   }
 }

@@ -32,7 +32,7 @@ struct Lockstepd: ParsableCommand {
     FileSystem.letLimitsFail()
     MappedFile.explainTruncation(as: "lockstepd: error: ")
     do {
-      var command = try parseAsRoot(FileName.arguments)
+      var command = try parseAsRoot(CommandLineArguments.read())
       try command.run()
     } catch {
       let environment = ProcessInfo.processInfo.environment
@@ -42,7 +42,7 @@ struct Lockstepd: ParsableCommand {
       if code.isSuccess { exit(withError: error) }
       // In one piece: mpirun, which has words of its own for it, would put them between pieces.
       let message = fullMessage(for: error)
-      if !message.isEmpty { Console.error(message + "\n") }
+      if !message.isEmpty { Console.error("\(message)\n\(CommandLineArguments.hint(after: message))") }
       exit(withError: code)
     }
   }

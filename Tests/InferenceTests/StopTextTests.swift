@@ -5,7 +5,7 @@ import Testing
 @Suite struct StopTextTests {
   /// What passes of a text that comes in pieces of a size.
   private func passed(_ text: String, _ stops: [String], pieces size: Int) -> (text: String, isOver: Bool) {
-    var filter = StopText(stops)
+    var filter = StopText(stops.map { Array($0.utf8) })
     var bytes: [UInt8] = []
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
@@ -29,7 +29,7 @@ import Testing
   }
 
   @Test func onlyWhatMayBeAStopIsHeldBack() {
-    var filter = StopText(["END"])
+    var filter = StopText([Array("END".utf8)])
     #expect(filter.add(Array("text E".utf8)) == Array("text ".utf8))
     #expect(filter.add(Array("x".utf8)) == Array("Ex".utf8))
     #expect(filter.add(Array("EN".utf8)) == [])

@@ -137,14 +137,15 @@ struct TorchReference {
 
   func logits(_ cell: Cell, after tokens: [Int32]) -> [Double] {
     let layers = (0...).prefix { tensors["rnn.weight_ih_l\($0)"] != nil }.count
-    let size = tensors["rnn.weight_hh_l0"]?.shape[1] ?? 0
+    let sizes = (0..<layers).map { tensors["rnn.weight_hh_l\($0)"]?.shape[1] ?? 0 }
     let embedding = values("encoder.weight")
     let width = tensors["encoder.weight"]?.shape[1] ?? 0
-    var hidden = [[Double]](repeating: [Double](repeating: 0, count: size), count: layers)
+    var hidden = sizes.map { [Double](repeating: 0, count: $0) }
     var cells = hidden
     for token in tokens {
       var x = Array(embedding[Int(token) * width..<(Int(token) + 1) * width])
       for layer in 0..<layers {
+        let size = sizes[layer]
         let a = linear("rnn.weight_ih_l\(layer)", "rnn.bias_ih_l\(layer)", x)
         let b = linear("rnn.weight_hh_l\(layer)", "rnn.bias_hh_l\(layer)", hidden[layer])
         for j in 0..<size {

@@ -182,6 +182,84 @@ import Training
     #expect(once.bits == whole.bits && once.card.configuration == whole.card.configuration)
   }
 
+  /// What wrapped a model when its state dict was saved is no part of it.
+  @Test(arguments: [
+    ("module.", "rnn."), ("_orig_mod.", "rnn."), ("module._orig_mod.", "rnn."), ("model.", "rnn."), ("rnn.", "rnn."),
+    ("net.encoder.", "rnn."), ("", "rnn.module."), ("", "rnn._orig_mod."), ("a.", "rnn.module._orig_mod."),
+  ])
+  func wrappersAreTakenOff(prefix: String, layers: String) throws {
+    func wrapped(_ name: String) -> String { prefix + name.replacingOccurrences(of: "rnn.", with: layers) }
+    let tensors = try foreign(.lstm)
+    let renamed = tensors.map { tensor in
+      var tensor = tensor
+      tensor.name = wrapped(tensor.name)
+      return tensor
+    }
+    #expect(renamed.map(\.name) != tensors.map(\.name))
+    #expect(try load(renamed).bits == load(tensors).bits)
+    // Errors name tensors as the file does, and what there is.
+    expectError(
+      #"tensor "decoder.bias": expected [7], found no such tensor among 10: "\#(wrapped("encoder.weight"))" [7, 3], "#
+    ) { _ = try load(renamed.filter { !$0.name.hasSuffix("decoder.bias") }) }
+    var misshapen = renamed
+    let place = try #require(renamed.firstIndex { $0.name.hasSuffix("weight_ih_l0") })
+    misshapen[place].shape = [3, 16]
+    expectError(#"tensor "\#(renamed[place].name)": expected [16, 3], found [3, 16]"#) { _ = try load(misshapen) }
+  }
+
+  @Test func twoModelsInOneFileAreRefused() throws {
+    let tensors = try foreign(.lstm)
+    var copy = tensors[0]
+    copy.name = "module.\(copy.name)"
+    expectError("expected one tensor that is \(tensors[0].name), found \"\(tensors[0].name)\" too") {
+      _ = try load(tensors + [copy])
+    }
+  }
+
+  /// awd-lstm-lm: a module for each layer, their sizes differ, and WeightDrop keeps what it drops from.
+  @Test(arguments: [false, true], [false, true])
+  func modelsOfAWDLSTMAreTakenOver(tied: Bool, drops: Bool) throws {
+    let shape = ModelConfiguration(
+      cell: .lstm, embeddingSize: 3, hiddenSizes: [5, 5, tied ? 3 : 4], tiedWeights: tied)
+    var random = SeededRandom(seed: 3)
+    func tensor(_ name: String, _ shape: [Int]) -> RawTensor {
+      RawTensor(name, shape, (0..<shape.reduce(1, *)).map { _ in .random(in: -1...1, using: &random) })
+    }
+    var tensors = [tensor("encoder.weight", [7, 3])]
+    for (layer, size) in shape.hiddenSizes.enumerated() {
+      let path = "rnns.\(layer)\(drops ? ".module" : "")"
+      tensors += [
+        tensor("\(path).weight_ih_l0", [4 * size, shape.inputSize(ofLayer: layer)]),
+        tensor("\(path).weight_hh_l0\(drops ? "_raw" : "")", [4 * size, size]),
+        tensor("\(path).bias_ih_l0", [4 * size]), tensor("\(path).bias_hh_l0", [4 * size]),
+      ]
+    }
+    tensors.append(tensor("decoder.bias", [7]))
+    var decoder = tied ? tensors[0] : tensor("decoder.weight", [7, 4])
+    decoder.name = "decoder.weight"
+    tensors.append(decoder)
+    let model = try load(tensors)
+    #expect(model.card.configuration.model == shape)
+    // The same numbers under the names of one module, which PyTorch's equations are written for.
+    let plain = tensors.map { tensor in
+      var tensor = tensor
+      tensor.name = tensor.name.replacing(#/rnns\.([0-9])(?:\.module)?\.(.*)_l0(?:_raw)?/#) { "rnn.\($0.2)_l\($0.1)" }
+      return tensor
+    }
+    let expected = TorchReference(plain).logits(.lstm, after: [3, 1, 4, 1, 5])
+    #expect(relativeDifference(try model.logits(after: [3, 1, 4, 1, 5]), expected) < 1e-5)
+    guard drops else { return }
+    // Later versions of PyTorch also save the copy, with numbers dropped.
+    var copies = tensors
+    for (index, raw) in tensors.enumerated() where raw.name.hasSuffix("_raw") {
+      var copy = RawTensor(raw.name, raw.shape, [Float](repeating: 0, count: raw.bytes.count / 4))
+      copy.name.removeLast(4)
+      copies.insert(copy, at: index.isMultiple(of: 2) ? 0 : copies.count)
+    }
+    #expect(copies.count == tensors.count + 3)
+    #expect(try load(copies).bits == model.bits)
+  }
+
   @Test func aForeignFileNeedsItsVocabularyAndItsCell() throws {
     let tensors = try foreign(.lstm)
     expectError("metadata: expected lockstep.vocabulary, found nothing", "--vocabulary") {

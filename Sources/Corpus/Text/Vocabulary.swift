@@ -29,6 +29,9 @@ public struct Vocabulary: Equatable, Sendable {
   /// The token that ends a line; nil for characters that have none.
   public var lineEnd: Int32? { kind == .words ? Vocabulary.endOfLine : id(of: [UInt8(ascii: "\n")]) }
 
+  /// The token that a line begins after: the end of another, or token 0 where lines have no end.
+  public var lineStart: Int32 { lineEnd ?? 0 }
+
   /// The number of the token of these bytes, or nil.
   public func id(of bytes: some Sequence<UInt8>) -> Int32? {
     Array(bytes).withUnsafeBytes { table.id(of: $0) }
