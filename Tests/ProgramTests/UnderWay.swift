@@ -39,13 +39,13 @@ final class UnderWay {
     String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
   }
 
+  private var said: String { ((try? read(output)) ?? "") + ((try? read(error)) ?? "") }
+
   /// Throws if it ends before, or within three minutes does not come.
   func wait(_ what: String, until isSo: () throws -> Bool) throws {
     let deadline = ContinuousClock.now + .seconds(180)
     while try !isSo() {
-      try #require(
-        process.isRunning && ContinuousClock.now < deadline, "waited in vain for \(what): \(read(output))\(read(error))"
-      )
+      try #require(process.isRunning && ContinuousClock.now < deadline, "waited in vain for \(what): \(said)")
       usleep(20_000)
     }
   }
