@@ -77,14 +77,19 @@ public final class InputFile {
     let input = try checked("open", name) {
       // A socket can be read there, but not opened again.
       isStandardInput(given)
-        ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(FileName.bytes(of: given), O_RDONLY | O_CLOEXEC)
+        ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(FileName.bytes(of: given), O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     }
     defer { close(input) }
+    // Without it the call above would wait for somebody to write into a named pipe, and nothing could end that.
+    if !isStandardInput(given) { try checked("open", name) { fcntl(input, F_SETFL, O_RDONLY) } }
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
     defer { buffer.deallocate() }
     var copied = 0
     while true {
       try progress(copied)
+      // Whoever writes may take long: meanwhile it can be ended.
+      var waiting = pollfd(fd: input, events: Int16(POLLIN), revents: 0)
+      while poll(&waiting, 1, 100) == 0 { try progress(copied) }
       let count = try checked("read", name) { read(input, buffer.baseAddress, buffer.count) }
       if count == 0 { return }
       copied += count

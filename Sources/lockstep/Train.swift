@@ -20,8 +20,9 @@ struct Train: ParsableCommand {
 
   func run() throws {
     Console.ignoreBrokenPipes()
-    Interruption.catchSignals("lockstep train")
+    // Standard input may keep it waiting: until it is read there is nothing to save.
     let configuration = try options.readConfiguration()
+    Interruption.catchSignals("lockstep train")
     let reporter = options.choices.makeReporter(configuration, style: Console.outputIsTerminal ? .live : .plain)
     let run = Run(configuration, group: SingleRank(), reporter: reporter, resume: options.choices.resume)
     if try run.start() == .interrupted { throw ExitCode(Interruption.exitStatus) }

@@ -85,6 +85,34 @@ import Testing
     #expect(!files(below: folder.path).contains { $0.contains("partial") || $0.hasPrefix("made/") })
   }
 
+  /// Where nobody writes into a pipe, and where somebody has stopped to.
+  @Test(arguments: ["sleep 60 |", "sh -c 'echo some text; exec sleep 60' |", ""])
+  func whileACommandWaitsForInput(source: String) throws {
+    let folder = try TemporaryFolder()
+    #expect(mkfifo(folder.file("pipe"), 0o600) == 0)
+    let input = source.isEmpty ? "pipe" : "-"
+    let run = try UnderWay(
+      [
+        "bash", "-c",
+        "\(source) { echo $BASHPID >id; exec \"$0\" corpus prepare --output made \(input); }; exit ${PIPESTATUS[-1]}",
+        "\(Programs.folder)/lockstep",
+      ], in: folder)
+    defer { run.endByForce() }
+    // It listens: the signal is blocked.
+    let id = try run.value("its process") {
+      let text = try? String(contentsOfFile: folder.file("id"), encoding: .utf8)
+      guard let id = text.flatMap({ pid_t($0.trimmingCharacters(in: .whitespacesAndNewlines)) }) else { return nil }
+      let status = (try? String(contentsOfFile: "/proc/\(id)/status", encoding: .utf8)) ?? ""
+      let blocked = status.split(separator: "\n").first { $0.hasPrefix("SigBlk:") }?.split(separator: "\t").last
+      return blocked.flatMap { UInt64($0, radix: 16) }.map { $0 & 1 << (UInt64(SIGTERM) - 1) != 0 } == true ? id : nil
+    }
+    kill(id, SIGTERM)
+    let deadline = ContinuousClock.now + .seconds(10)
+    while FileSystem.exists("/proc/\(id)/exe"), .now < deadline { usleep(20_000) }
+    #expect(!FileSystem.exists("/proc/\(id)/exe"))
+    #expect(!files(below: folder.path).contains { $0.contains("partial") || $0.hasPrefix("made") })
+  }
+
   @Test func whileBeginning() throws {
     let folder = try TemporaryFolder()
     let run = try UnderWay.training(told + endless, in: folder)

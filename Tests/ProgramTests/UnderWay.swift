@@ -50,6 +50,16 @@ final class UnderWay {
     }
   }
 
+  /// The same for something that comes.
+  func value<Value>(_ what: String, _ find: () throws -> Value?) throws -> Value {
+    var found: Value?
+    try wait(what) {
+      found = try find()
+      return found != nil
+    }
+    return try #require(found)
+  }
+
   func waitForOutput(_ text: String) throws { try wait(text) { try read(output).contains(text) } }
 
   func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
