@@ -60,8 +60,10 @@ struct CorpusWriter {
     }
     if let warning = try survey.warning { warn(warning) }
     let vocabulary =
-      fixed
-      ?? survey.vocabulary(minimumCount: settings.minimumCount, maximumSize: settings.maximumVocabulary)
+      try fixed
+      ?? survey.vocabulary(
+        minimumCount: settings.minimumCount, maximumSize: settings.maximumVocabulary,
+        meanwhile: { try meter.advance(by: 0) })
     guard settings.minimumCount == 1 || vocabulary.count > Vocabulary.specials.count else {
       throw CorpusError(
         "corpus.minimumCount",

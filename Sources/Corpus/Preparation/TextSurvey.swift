@@ -107,8 +107,11 @@ struct TextSurvey {
   }
 
   /// The vocabulary of all text read so far. For words: those seen at least `minimumCount` times, at most
-  /// `maximumSize` tokens in all (0 for any number), the most frequent first.
-  func vocabulary(minimumCount: Int, maximumSize: Int) -> Vocabulary {
+  /// `maximumSize` tokens in all (0 for any number), the most frequent first. `meanwhile` is called now and then: to sort
+  /// millions takes seconds.
+  func vocabulary(
+    minimumCount: Int, maximumSize: Int, meanwhile: () throws -> Void = {}
+  ) rethrows -> Vocabulary {
     switch kind {
     case .bytes: return .bytes
     case .characters:
@@ -116,9 +119,14 @@ struct TextSurvey {
       return Vocabulary(unchecked: .characters, scalars.map { Array(String(Character($0)).utf8) })
     case .words:
       let specials = Vocabulary.specials.map { ArraySlice($0.utf8) }
-      let ranked = counts.indices
+      var comparisons = 0
+      let ranked = try counts.indices
         .filter { counts[$0] >= minimumCount && !specials.contains(words[$0]) }
-        .sorted { (-counts[$0], words[$0]) < (-counts[$1], words[$1]) }
+        .sorted {
+          comparisons += 1
+          if comparisons.isMultiple(of: 1 << 20) { try meanwhile() }
+          return (-counts[$0], words[$0]) < (-counts[$1], words[$1])
+        }
       let room = maximumSize > 0 ? maximumSize - specials.count : ranked.count
       return Vocabulary(unchecked: .words, specials + ranked.prefix(room).map { words[$0] })
     }
