@@ -29,7 +29,7 @@ public final class TextReporter: Reporter {
       working("preparing the corpus: \(phase)", done, total)
     case .corpus(let corpus):
       line(
-        "corpus   \(corpus.textFiles.formatted()) file\(corpus.textFiles == 1 ? "" : "s") of \(corpus.tokenizer), "
+        "corpus   \(counted(corpus.textFiles, "file")) of \(corpus.tokenizer), "
           + "vocabulary \(corpus.vocabularySize.formatted()); tokens: "
           + "\(corpus.trainingTokens.formatted()) training (\(corpus.unusedTokens.formatted()) left over), "
           + "\(corpus.validationTokens.formatted()) validation, \(corpus.testTokens.formatted()) test"

@@ -158,7 +158,7 @@ struct CorpusCommand: ParsableCommand {
     manifest.warnings.forEach(Console.warn)
     if format == .json { return Console.output(try jsonText(manifest, pretty: true) + "\n") }
     Console.output("tokens       \(corpus.directory)" + "\n")
-    Console.output("texts        \(manifest.textCount) file\(manifest.textCount == 1 ? "" : "s")" + "\n")
+    Console.output("texts        \(counted(manifest.textCount, "file"))" + "\n")
     Console.output("tokenizer    \(manifest.tokenizer.rawValue), vocabulary \(manifest.vocabulary.size)" + "\n")
     Console.output("fingerprint  \(manifest.fingerprint)" + "\n")
     for name in CorpusPart.allCases {

@@ -87,7 +87,7 @@ public struct CorpusManifest: Codable, Equatable, Sendable {
   private func emptiness(of part: CorpusPart) -> String? {
     let tokens = parts[part].tokens
     guard part != .train, tokens < CorpusManifest.fewestTokens else { return nil }
-    let found = "the \(part.name) part has \(tokens) token\(tokens == 1 ? "" : "s"), so nothing is evaluated on it"
+    let found = "the \(part.name) part has \(counted(tokens, "token")), so nothing is evaluated on it"
     if !settings.train.isEmpty {
       return settings[part].isEmpty ? nil : "\(found); name a longer text in corpus.\(part.rawValue)"
     }
