@@ -117,7 +117,7 @@ import Testing
     let folder = try TemporaryFolder()
     let run = try UnderWay.training(told + endless, in: folder)
     defer { run.endByForce() }
-    try run.waitForOutput("corpus   words")
+    try run.waitForOutput("corpus   ")
     run.send(SIGTERM)
     expectStop(try run.end(), "TERM")
     let whole = try Programs.lockstep("inspect", "checkpoints/small", in: folder.path)
