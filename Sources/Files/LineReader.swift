@@ -20,7 +20,7 @@ public final class LineReader {
     let status = try isInput ? nil : FileSystem.status(path)
     if status?.isDirectory == true { throw FileError(operation: "read", path: path, code: EISDIR) }
     size = status?.size ?? 0
-    guard let stream = isInput ? fdopen(dup(STDIN_FILENO), "r") : fopen(path, "re") else {
+    guard let stream = isInput ? fdopen(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0), "r") : fopen(path, "re") else {
       throw FileError(operation: "open", path: name, code: errno)
     }
     self.stream = stream

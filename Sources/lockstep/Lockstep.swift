@@ -1,4 +1,5 @@
 import ArgumentParser
+import Files
 import Kernels
 import Runs
 
@@ -39,6 +40,7 @@ struct Lockstep: ParsableCommand {
   /// Errors of the world are printed with their remedy; what is wrong with the command line, with its usage.
   static func main() {
     flushSubnormals()
+    Descriptors.raiseLimit()
     Console.endWithBrokenPipes()
     do {
       var command = try parseAsRoot()

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Daemon
+import Files
 import Foundation
 import Kernels
 import ProgramOptions
@@ -28,6 +29,7 @@ struct Lockstepd: ParsableCommand {
   /// Every rank reads the command line; what is wrong with it, or asked of it, is said by the first alone.
   static func main() {
     flushSubnormals()
+    Descriptors.raiseLimit()
     do {
       var command = try parseAsRoot()
       try command.run()
