@@ -52,6 +52,7 @@ public final class Interruption: Sendable {
     case SIGTERM: "signal TERM"
     case SIGINT: "signal INT"
     case SIGUSR1: "signal USR1"
+    case SIGHUP: "signal HUP"
     case let number: "signal \(number)"
     }
   }
