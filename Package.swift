@@ -35,7 +35,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
-    .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.100.0"),
     .package(url: "https://github.com/apple/swift-nio-extras", from: "1.29.0"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.30.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
@@ -97,11 +97,13 @@ let package = Package(
       dependencies: ["Heartbeats", "Runs", "Files", .product(name: "NIOPosix", package: "swift-nio")],
       swiftSettings: library),
     .target(name: "MPI", dependencies: ["CMPI"], swiftSettings: library),
+    .target(
+      name: "Sockets", dependencies: ["Files", .product(name: "NIOCore", package: "swift-nio")], swiftSettings: library),
     .target(name: "ControlAPI", dependencies: ["Files"], swiftSettings: library),
     .target(
       name: "ControlServer",
       dependencies: [
-        "ControlAPI", "Files", .product(name: "Crypto", package: "swift-crypto"),
+        "ControlAPI", "Files", "Sockets", .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
@@ -117,7 +119,7 @@ let package = Package(
     .target(
       name: "Heartbeats",
       dependencies: [
-        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        "Sockets", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOExtras", package: "swift-nio-extras"),
       ], swiftSettings: library),
     .target(

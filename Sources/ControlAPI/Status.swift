@@ -78,7 +78,7 @@ public struct RunStatus: Codable, Equatable, Sendable {
   }
 }
 
-/// One rank: a straggler is the one with a long step and little waiting.
+/// One rank.
 public struct RankStatus: Codable, Equatable, Sendable {
   /// Whether it trains, or has been set aside to evaluate and generate.
   public enum Role: String, Codable, CaseIterable, Sendable { case training, evaluating }
@@ -90,12 +90,28 @@ public struct RankStatus: Codable, Equatable, Sendable {
   public var stepSeconds: Double
   /// Seconds it waited for other ranks in a step, likewise.
   public var waitSeconds: Double
+  /// Whether others wait for it: its work takes `output.stragglerRatio` times that of the median rank, lane for lane.
+  public var isStraggler: Bool
 
-  public init(rank: Int, host: String, role: Role = .training, stepSeconds: Double = 0, waitSeconds: Double = 0) {
+  public init(
+    rank: Int, host: String, role: Role = .training, stepSeconds: Double = 0, waitSeconds: Double = 0,
+    isStraggler: Bool = false
+  ) {
     self.rank = rank
     self.host = host
     self.role = role
     self.stepSeconds = stepSeconds
     self.waitSeconds = waitSeconds
+    self.isStraggler = isStraggler
+  }
+
+  /// Daemons of before know no stragglers.
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    try self.init(
+      rank: fields.decode(Int.self, forKey: .rank), host: fields.decode(String.self, forKey: .host),
+      role: fields.decode(Role.self, forKey: .role), stepSeconds: fields.decode(Double.self, forKey: .stepSeconds),
+      waitSeconds: fields.decode(Double.self, forKey: .waitSeconds),
+      isStraggler: fields.decodeIfPresent(Bool.self, forKey: .isStraggler) ?? false)
   }
 }

@@ -54,9 +54,6 @@ public enum StatusText {
     guard !ranks.isEmpty else { return [] }
     let shown =
       ranks.count <= most ? ranks : Array(ranks.sorted { $0.stepSeconds > $1.stepSeconds }.prefix(max(1, most - 1)))
-    let steps = ranks.filter { $0.role == .training }.map(\.stepSeconds).sorted()
-    // A straggler is one that all others wait for: well above the middle one.
-    let limit = steps.count > 1 ? steps[(steps.count - 1) / 2] * 1.25 : .infinity
     let rows = shown.map { rank in
       [
         "\(rank.rank)", Readable.line(rank.host), rank.role == .training ? milliseconds(rank.stepSeconds) : "evaluates",
@@ -66,8 +63,7 @@ public enum StatusText {
     let table = Readable.table([["rank", "host", "step", "waits", ""]] + rows)
     var lines = [StyledLine(), StyledLine(table[0], .faint)]
     for (rank, text) in zip(shown, table.dropFirst()) {
-      let isSlow = rank.role == .training && rank.stepSeconds > limit
-      lines.append(StyledLine(isSlow ? "\(text)  slow" : text, isSlow ? .warning : .plain))
+      lines.append(StyledLine(rank.isStraggler ? "\(text)  slow" : text, rank.isStraggler ? .warning : .plain))
     }
     if shown.count < ranks.count { lines.append(StyledLine("and \(ranks.count - shown.count) more", .faint)) }
     return lines

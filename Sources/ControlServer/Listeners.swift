@@ -4,6 +4,7 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
+import Sockets
 import Synchronization
 
 /// The sockets that are listened at, and what comes in at them, in one stream.
@@ -118,6 +119,7 @@ final class Listeners: Sendable {
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .serverChannelInitializer { [bounds] channel in
         channel.eventLoop.makeCompletedFuture {
+          try channel.closeOnExec()
           try channel.pipeline.syncOperations.addHandler(
             AvailableConnectionsChannelHandler(maxConnections: bounds.connections))
         }
@@ -125,7 +127,9 @@ final class Listeners: Sendable {
       // A client that says no more has gone: else its going could only be seen by writing to it.
       .childChannelOption(.allowRemoteHalfClosure, value: false)
       .childChannelInitializer { [arrivals, logger] channel in
-        http.setup(channel: channel, logger: logger).map {
+        channel.eventLoop.makeCompletedFuture { try channel.closeOnExec() }.flatMap {
+          http.setup(channel: channel, logger: logger)
+        }.map {
           arrivals.yield(Connection(http: http, value: $0))
         }
       }

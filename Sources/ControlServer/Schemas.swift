@@ -88,6 +88,7 @@ extension RankStatus: Described {
   static var schema: JSON {
     .record([
       "rank": .count, "host": .string, "role": .oneOf(Role.self), "stepSeconds": .positive, "waitSeconds": .positive,
+      "isStraggler": .boolean,
     ])
   }
 }

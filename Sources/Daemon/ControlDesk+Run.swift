@@ -56,6 +56,7 @@ extension ControlDesk: RunControl {
       for pace in ranks where pace.rank < state.status.ranks.count {
         state.status.ranks[pace.rank].stepSeconds = pace.workSeconds
         state.status.ranks[pace.rank].waitSeconds = pace.waitSeconds
+        state.status.ranks[pace.rank].isStraggler = pace.isStraggler
       }
     }
   }

@@ -1,5 +1,5 @@
 import Files
-import Glibc
+import Foundation
 import Heartbeats
 import MPI
 import Runs
@@ -16,11 +16,20 @@ public enum MPIProgram {
   /// rank comes to an end; a rank whose peers are elsewhere says what it met and ends them all.
   public static func run(_ name: String, _ body: (MPIRankGroup) throws -> Int32) -> Int32 {
     let watchdog = Watchdog()
+    let tasks = StartedTasks(ProcessInfo.processInfo.environment)
+    // Where there is no mpirun, MPI starts a program of its own.
+    Descriptors.closeAllOnExec()
     do {
       return try World.run {
         let group = try MPIRankGroup(watchdog)
         // Again, now that it is known which rank this is, and in place of what MPI may have put there.
         MappedFile.explainTruncation(as: "\(name): error on rank \(group.rank) (\(group.host)): ")
+        // Each would train the run for itself, or find it in use by another of them.
+        if let tasks, let fault = tasks.fault(ranks: group.count, library: World.library) {
+          if tasks.number == 0 { Console.error("\(name): error: \(fault)\n") }
+          watchdog.end(Farewell(status: 1, message: fault))
+          return 1
+        }
         do {
           try watchdog.watch(group)
           let status = try body(group)

@@ -53,8 +53,9 @@ final class Watchdog: Sendable {
     }
     guard ranks.count > 1 else { return }
     let timeout = state.withLock { $0.timeout }
-    let hub = try ranks.together { ranks.isFirst ? try HeartbeatHub(on: group.next(), timeout: timeout) : nil }
-    let said = try ranks.share(Array("\(ranks.host)\n\(hub.map { "\($0.address)" } ?? "")".utf8))
+    let networks = try ranks.gather(Array(JSONEncoder().encode(MachineNetwork.current)))
+    let hub = try ranks.together { ranks.isFirst ? try listen(networks, timeout) : nil }
+    let said = try ranks.share(Array("\(ranks.host)\n\(hub?.address.map { "\($0)" } ?? "")".utf8))
     let parts = String(decoding: said, as: UTF8.self).split(separator: "\n").map(String.init)
     let address = parts.count == 2 ? HubAddress(parts[1]) : nil
     let heartbeat =
@@ -67,6 +68,14 @@ final class Watchdog: Sendable {
       state.heartbeat = heartbeat
       state.firstHost = parts[0]
     }
+  }
+
+  /// On the first rank: hears all ranks of these networks.
+  private func listen(_ networks: [[UInt8]], _ timeout: Duration) throws -> HeartbeatHub {
+    let networks = try networks.map { try JSONDecoder().decode(MachineNetwork.self, from: Data($0)) }
+    let hub = HeartbeatHub(on: group.next(), timeout: timeout)
+    try hub.begin(ranks: networks.count, at: MachineNetwork.current.addresses(facing: networks))
+    return hub
   }
 
   /// For how long a rank may stand still, in seconds; 0: for ever.

@@ -1,6 +1,7 @@
 import Foundation
 import NIOCore
 import NIOPosix
+import Sockets
 import Synchronization
 
 /// Tells a hub about this rank at every beat, and knows when the hub was last heard from.
@@ -110,6 +111,7 @@ public final class Heartbeat: Sendable {
       .connectTimeout(.seconds(2))
       .channelInitializer { [weak self] channel in
         channel.eventLoop.makeCompletedFuture {
+          try channel.closeOnExec()
           try LineReader<HubMessage> { [weak self] message, _ in
             self?.hear(message)
           } onClose: { [weak self] in

@@ -6,18 +6,24 @@ public struct HubAddress: Sendable, Equatable, CustomStringConvertible {
   /// The variable of the environment in which a launcher hands its own to the ranks.
   public static let variable = "LOCKSTEP_LAUNCHER"
 
-  /// Of every interface of its machine, loopback last.
+  /// Addresses of its machine, the likeliest first.
   public var hosts: [String]
   public var port: Int
+  /// 128 random bits, in hexadecimal digits.
   public var token: String
 
-  init(port: Int, token: String) throws {
+  init(hosts: [String], port: Int, token: String = Self.makeToken()) {
+    self.hosts = hosts
+    self.port = port
+    self.token = token
+  }
+
+  /// Addresses of every interface of this machine, loopback last.
+  static func everyInterface() throws -> [String] {
     let addresses = try System.enumerateDevices().compactMap { $0.address?.ipAddress }
     // Addresses of one link mean nothing elsewhere.
     let usable = addresses.filter { !$0.lowercased().hasPrefix("fe80") }
-    hosts = usable.filter { !Self.isLoopback($0) } + usable.filter(Self.isLoopback)
-    self.port = port
-    self.token = token
+    return usable.filter { !isLoopback($0) } + usable.filter(isLoopback)
   }
 
   private static func isLoopback(_ address: String) -> Bool { address.hasPrefix("127.") || address == "::1" }
@@ -34,10 +40,17 @@ public struct HubAddress: Sendable, Equatable, CustomStringConvertible {
   public var description: String { "\(token)/\(port)/\(hosts.joined(separator: ","))" }
 
   static func makeToken() -> String {
+    // The system's own source of secrets (getrandom).
     var random = SystemRandomNumberGenerator()
     return (0..<2).map { _ in
       let digits = String(random.next(), radix: 16)
       return String(repeating: "0", count: 16 - digits.count) + digits
     }.joined()
+  }
+
+  /// Whether a caller has the token. Takes as long whatever the first difference is, so that nobody can find it bit by bit.
+  func admits(_ token: String) -> Bool {
+    let (own, given) = (Array(self.token.utf8), Array(token.utf8))
+    return own.count == given.count && zip(own, given).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0
   }
 }

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Glibc
 
@@ -21,7 +22,7 @@ public final class ChildProcess {
   private var ending: Ending?
 
   /// Starts a program, by its path or found on PATH. The descriptors become its standard streams; nil leaves it this
-  /// process's own. Throws `LaunchError`.
+  /// process's own. It is given no others. Throws `LaunchError`.
   public init(
     _ command: [String], environment: [String: String] = ProcessInfo.processInfo.environment, input: Int32,
     output: Int32? = nil, error: Int32? = nil
@@ -32,6 +33,7 @@ public final class ChildProcess {
     posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
     if let output { posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO) }
     if let error { posix_spawn_file_actions_adddup2(&actions, error, STDERR_FILENO) }
+    Descriptors.closeAllOnExec()
 
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)

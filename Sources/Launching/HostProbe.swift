@@ -21,9 +21,21 @@ public struct HostProbe {
   /// All hosts at once; each gives a report or a fault. Throws `LaunchError` where this machine cannot ask.
   public func ask(_ hosts: [LaunchHost], isUnwanted: () -> Bool = { false }) throws -> [Result<HostReport, HostFault>] {
     let results = try CommandRunner.run(
-      hosts.map { LocalHost.isNamed($0.name) ? ["sh", "-c", script] : SecureShell.command($0.name, script) },
+      hosts.map { LocalHost.isNamed($0.name) ? ["sh", "-c", script] : SecureShell.command($0, script) },
       input: Array((configuration ?? "").utf8), seconds: Self.seconds, isUnwanted: isUnwanted)
-    return zip(hosts, results).map { Self.read($0.name, $1, program: program) }
+    return zip(hosts, results).map { host, result in
+      Self.isTakenForLocal(host)
+        ? .failure(
+          HostFault(
+            host.name, expected: "a host that ssh leads to, with its user or port", found: "this machine",
+            remedy: "leave them out: mpirun starts ranks here without ssh, as you"))
+        : Self.read(host, result, program: program)
+    }
+  }
+
+  /// Whether mpirun would start ranks here and as this user, though the hostfile says another user or a port.
+  private static func isTakenForLocal(_ host: LaunchHost) -> Bool {
+    (host.port != nil || host.user.map { $0 != NSUserName() } == true) && LocalHost.isNamed(String(host.address))
   }
 
   /// In the folder that ranks will be started in, and with libraries where they will look for them.
@@ -42,12 +54,12 @@ public struct HostProbe {
 
   /// What the answer of a host means. Shells may say something of their own before the report.
   static func read(
-    _ host: String, _ result: CommandRunner.Result, program: String
+    _ host: LaunchHost, _ result: CommandRunner.Result, program: String
   ) -> Result<HostReport, HostFault> {
     guard let status = result.status else {
       return .failure(
         HostFault(
-          host, expected: "what it has within \(Int(seconds)) seconds", found: "nothing yet",
+          host.name, expected: "what it has within \(Int(seconds)) seconds", found: "nothing yet",
           remedy: "see whether its disk is slow or a checkpoint very large: try '\(program) check' there"))
     }
     let line = result.output.split(separator: "\n").last { $0.hasPrefix("{") }
@@ -58,10 +70,10 @@ public struct HostProbe {
   }
 
   private static func fault(
-    _ host: String, _ status: Int32, _ result: CommandRunner.Result, _ program: String
+    _ host: LaunchHost, _ status: Int32, _ result: CommandRunner.Result, _ program: String
   ) -> HostFault {
     func fault(_ expected: String, _ found: String, _ remedy: String) -> HostFault {
-      HostFault(host, expected: expected, found: found, remedy: remedy)
+      HostFault(host.name, expected: expected, found: found, remedy: remedy)
     }
     let said = SecureShell.lastLine(result.error)
     if let match = result.error.firstMatch(of: #/loading shared libraries: ([^:\s]+): ?([^\n]*)/#) {
@@ -103,7 +115,7 @@ enum LocalHost {
     return sequence(first: found, next: { $0?.pointee.ai_next }).contains { entry in
       guard let address = entry?.pointee else { return false }
       // Only an own address can be bound to.
-      let descriptor = socket(address.ai_family, address.ai_socktype, 0)
+      let descriptor = socket(address.ai_family, address.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), 0)
       defer { close(descriptor) }
       return descriptor >= 0 && bind(descriptor, address.ai_addr, address.ai_addrlen) == 0
     }

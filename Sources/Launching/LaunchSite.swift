@@ -43,9 +43,11 @@ public final class LaunchSite: LaunchStage {
     let hostfile = try command.hostfileText.map(write)
     let input = try ScratchFile(input)
     defer { withExtendedLifetime(input) {} }
-    return try ChildProcess(
+    let errors = try ErrorRelay()
+    let process = try ChildProcess(
       command.arguments(hostfile: hostfile, environment: environment), environment: environment,
-      input: input.descriptor)
+      input: input.descriptor, error: errors.writeEnd)
+    return LaunchedRanks(process, errors: errors)
   }
 
   /// Prints what would be started: as one would type it, with the hostfile before it.

@@ -93,7 +93,8 @@ public struct RankCommand: Equatable, Sendable {
       let report = deal.host.report
       let isHere = report.machine == HostReport.machineID && report.name == HostReport.hostName
       let name = isHere ? report.name : deal.host.host.name
-      return "\(name) slots=\(deal.ranks * each)\n"
+      let port = isHere ? nil : deal.host.host.port.map { " port=\($0)" }
+      return "\(name) slots=\(deal.ranks * each)\(port ?? "")\n"
     }.joined()
   }
 
@@ -101,6 +102,15 @@ public struct RankCommand: Equatable, Sendable {
   public var hostsOfRanks: [String] {
     guard case .hosts(let deals) = place else { return [] }
     return deals.flatMap { deal in Array(repeating: deal.host.host.name, count: deal.ranks) }
+  }
+
+  /// Addresses of this machine, `own`, at which the ranks can reach it; none where that is not known.
+  public func launcherAddresses(_ own: MachineNetwork = .current) -> [String] {
+    switch place {
+    case .here: own.addresses(facing: [])
+    case .hosts(let deals): own.addresses(facing: deals.map(\.host.report.network))
+    case .job: []
+    }
   }
 
   /// Ranks, threads and where they are, for people.

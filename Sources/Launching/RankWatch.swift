@@ -1,13 +1,14 @@
+import Glibc
 import Heartbeats
 import NIOPosix
 import Runs
 
 /// What is known of the ranks beside the status of what started them.
 public protocol RankWatch: AnyObject {
-  /// By which ranks find it.
+  /// By which ranks find it, once it has begun.
   var environment: [String: String] { get }
-  /// Forgets what was: ranks are about to be started.
-  func begin()
+  /// Forgets what was: these ranks are about to be started. Throws where they cannot be heard.
+  func begin(_ command: RankCommand) throws
   /// Who stands still, and how that is known; nil while nobody does.
   func look() -> String?
   /// What people should know of, told once; nil if there is nothing.
@@ -18,8 +19,8 @@ public protocol RankWatch: AnyObject {
   var isTraining: Bool { get }
   /// Asks all ranks to save and stop, as that signal would.
   func askToStop(signal: Int32)
-  /// What is known once all have ended.
-  func verdict() -> RankVerdict
+  /// What is known once what started them has ended so.
+  func verdict(_ ending: ChildProcess.Ending) -> RankVerdict
 }
 
 /// How the ranks ended, as they said or as was seen.
@@ -28,10 +29,13 @@ public struct RankVerdict: Equatable, Sendable {
   public var finding: String?
   /// Whether a rank told an error of its own, which would come again.
   public var isError: Bool
+  /// Whether every rank said how it would end.
+  public var isWhole: Bool
 
-  public init(finding: String? = nil, isError: Bool = false) {
+  public init(finding: String? = nil, isError: Bool = false, isWhole: Bool = false) {
     self.finding = finding
     self.isError = isError
+    self.isWhole = isWhole
   }
 }
 
@@ -46,20 +50,22 @@ public final class HubWatch: RankWatch {
   /// So long, at least, ranks have to start before something is wrong.
   private static let startTime = Duration.seconds(120)
 
-  /// `timeout` in seconds, as `training.stallTimeout`. Throws what listening throws.
-  public init(timeout: Double) throws {
-    hub = try HeartbeatHub(on: group.next(), timeout: .seconds(timeout))
-  }
+  /// `timeout` in seconds, as `training.stallTimeout`.
+  public init(timeout: Double) { hub = HeartbeatHub(on: group.next(), timeout: .seconds(timeout)) }
 
   deinit {
     hub.close()
     try? group.syncShutdownGracefully()
   }
 
-  public var environment: [String: String] { [HubAddress.variable: "\(hub.address)"] }
+  public var environment: [String: String] { hub.address.map { [HubAddress.variable: "\($0)"] } ?? [:] }
 
-  public func begin() {
-    hub.forget()
+  public func begin(_ command: RankCommand) throws {
+    do {
+      try hub.begin(ranks: command.ranks, at: command.launcherAddresses())
+    } catch {
+      throw LaunchError("cannot listen for what ranks tell of themselves: \(error)")
+    }
     begun = .now
   }
 
@@ -95,7 +101,17 @@ public final class HubWatch: RankWatch {
 
   public func askToStop(signal: Int32) { hub.askToStop(signal: signal) }
 
-  public func verdict() -> RankVerdict { Self.verdict(hub.records.compactMap(\.farewell), loss: hub.loss?.text) }
+  public func verdict(_ ending: ChildProcess.Ending) -> RankVerdict {
+    // Last words may still be on their way, unless they were kept from being said.
+    if case .exited = ending {
+      for _ in 0..<100 where hub.records.contains(where: { $0.closed == nil }) { usleep(10_000) }
+    }
+    let records = hub.records
+    let farewells = records.compactMap(\.farewell)
+    var verdict = Self.verdict(farewells, loss: hub.loss?.text)
+    verdict.isWhole = !records.isEmpty && farewells.count == records.map(\.pulse.ranks).max()
+    return verdict
+  }
 
   /// `loss` is who was lost before any rank told an error: peers of a lost rank meet with errors too.
   static func verdict(_ farewells: [Farewell], loss: String?) -> RankVerdict {

@@ -8,9 +8,9 @@ public protocol StartedRanks: AnyObject {
   func poll() -> ChildProcess.Ending?
   func signal(_ number: Int32)
   func signalGroup(_ number: Int32)
+  /// Once they have ended: `hidesStatuses` where what mpirun says of their exit statuses is no news.
+  func end(hidesStatuses: Bool)
 }
-
-extension ChildProcess: StartedRanks {}
 
 /// The world as a supervisor sees it.
 public protocol LaunchStage: AnyObject {
@@ -149,7 +149,7 @@ public final class Supervisor {
   private static let grace = 5.0
 
   private func attempt(_ command: RankCommand) throws -> AttemptEnding {
-    watch.begin()
+    try watch.begin(command)
     let ranks = try stage.start(command, environment: watch.environment)
     var (asked, trains, killsAt): (Int, Double?, Double?) = (0, nil, nil)
     var found: (text: String, time: Double)?
@@ -162,7 +162,8 @@ public final class Supervisor {
       // Asked while it can be: the first rank may be gone a moment later.
       knownCheckpoint = [knownCheckpoint, watch.savedStep].compactMap { $0 }.max()
       if let ending = ranks.poll() {
-        var verdict = watch.verdict()
+        var verdict = watch.verdict(ending)
+        ranks.end(hidesStatuses: verdict.isWhole)
         if let found { verdict = RankVerdict(finding: found.text) }
         // What was ended on purpose has not met with an accident of its own.
         return AttemptEnding(

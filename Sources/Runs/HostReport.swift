@@ -18,6 +18,7 @@ public struct HostReport: Codable, Equatable, Sendable {
   public var name: String
   /// The kernel's name for this boot: the same on hosts that are parts of one machine.
   public var machine: String
+  public var network: MachineNetwork
   /// Version of the program, and SHA-256 of its file.
   public var program: String
   public var digest: String
@@ -33,11 +34,12 @@ public struct HostReport: Codable, Equatable, Sendable {
   public var checkpoint: Int?
 
   public init(
-    name: String, machine: String, program: String, digest: String, library: String, mpirun: String?,
-    cores: MachineCores, memory: Int, sharedMemory: Int, corpus: CorpusState?, checkpoint: Int?
+    name: String, machine: String, network: MachineNetwork, program: String, digest: String, library: String,
+    mpirun: String?, cores: MachineCores, memory: Int, sharedMemory: Int, corpus: CorpusState?, checkpoint: Int?
   ) {
     self.name = name
     self.machine = machine
+    self.network = network
     self.program = program
     self.digest = digest
     self.library = library
@@ -53,7 +55,7 @@ public struct HostReport: Codable, Equatable, Sendable {
   /// version. Throws `FileError` where the program cannot read itself.
   public static func current(library: String, mpirun: String?, run configuration: RunConfiguration?) throws -> Self {
     HostReport(
-      name: hostName, machine: machineID, program: programVersion, digest: try programDigest(),
+      name: hostName, machine: machineID, network: .current, program: programVersion, digest: try programDigest(),
       library: openMPIVersion(library) ?? library, mpirun: mpirun.flatMap(versionOfMPIRun), cores: MachineCores(),
       memory: MachineMemory.available(), sharedMemory: freeBytes("/dev/shm"),
       corpus: configuration.map { corpusState($0.corpus) }, checkpoint: configuration.flatMap(newestCheckpoint))

@@ -99,6 +99,7 @@ public enum Console {
   public static func output(_ text: String) { write(text.utf8, to: STDOUT_FILENO) }
   public static func output(_ bytes: [UInt8]) { write(bytes, to: STDOUT_FILENO) }
   public static func error(_ text: String) { write(text.utf8, to: STDERR_FILENO) }
+  public static func error(_ bytes: [UInt8]) { write(bytes, to: STDERR_FILENO) }
 
   /// Lets writing to a pipe that nobody reads any more end the process in silence, whatever its parent left it.
   public static func endWithBrokenPipes() { signal(SIGPIPE, SIG_DFL) }

@@ -82,6 +82,8 @@ public struct RankPace: Equatable, Sendable {
   public let rank: Int
   public let workSeconds: Double
   public let waitSeconds: Double
+  /// Whether others wait for it: `output.stragglerRatio` says from when on.
+  public var isStraggler = false
 }
 
 /// Whoever watches and steers a run from outside, on the first rank. Called on the thread that trains, between steps.

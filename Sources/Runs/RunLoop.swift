@@ -235,9 +235,10 @@ final class RunLoop {
           perplexity: exp(report.loss), learningRate: report.learningRate, gradientNorm: report.gradientNorm,
           tokensPerSecond: pace.tokensPerSecond, secondsLeft: left, skippedSteps: trainer.progress.skippedSteps)))
     if report.notes[0] > 0 { stopReason = "another rank was asked to" }
-    if let paces = ranks.stepEnds(seconds: pace.lastSeconds, notes: report.notes.dropFirst()) {
+    if var paces = ranks.stepEnds(seconds: pace.lastSeconds, notes: report.notes.dropFirst()) {
+      let warning = stragglers.hear(&paces, at: clock.now)
       control?.ranksPace(paces)
-      if let warning = stragglers.hear(paces, at: clock.now) { reporter.report(.warning(warning)) }
+      if let warning { reporter.report(.warning(warning)) }
     }
     reportSaves()
   }

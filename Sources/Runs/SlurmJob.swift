@@ -7,8 +7,17 @@ enum SlurmJob {
   /// Newer versions say when in the environment, as seconds since 1970; others are asked by `squeue`.
   static func secondsLeft(environment: [String: String] = ProcessInfo.processInfo.environment) -> Double? {
     if let end = environment["SLURM_JOB_END_TIME"].flatMap(Double.init) { return end - Date().timeIntervalSince1970 }
-    guard let job = environment["SLURM_JOB_ID"] ?? environment["SLURM_JOBID"] else { return nil }
+    guard let job = number(environment) else { return nil }
     return CommandOutput.of(["squeue", "--noheader", "--jobs", job, "--format", "%L"]).flatMap(seconds)
+  }
+
+  /// The job as `squeue` and `scontrol` know it. Of an array it is this task of it: one of the tasks has the array's own
+  /// number in SLURM_JOB_ID, which stands for all of them.
+  static func number(_ environment: [String: String]) -> String? {
+    if let array = environment["SLURM_ARRAY_JOB_ID"], let task = environment["SLURM_ARRAY_TASK_ID"] {
+      return "\(array)_\(task)"
+    }
+    return environment["SLURM_JOB_ID"] ?? environment["SLURM_JOBID"]
   }
 
   /// What squeue writes for time left: `days-hours:minutes:seconds`, the first parts left out where they are nothing, or a

@@ -83,9 +83,7 @@ struct Launch: ParsableCommand {
     }
     if serve, !choices.settings.isEmpty { throw ValidationError("--serve takes no --set: runs have settings") }
     for (name, value) in [("-n", ranks), ("--threads", threads), ("--min-ranks", minRanks)] {
-      if let value, !(1...1_000_000).contains(value) {
-        throw ValidationError("\(name) is \(value); expected 1 or more")
-      }
+      if let value, value < 1 { throw ValidationError("\(name) is \(value); expected 1 or more") }
     }
     guard maxRestarts >= 0 else { throw ValidationError("--max-restarts is \(maxRestarts); expected 0 or more") }
     if let minRanks, let ranks, minRanks > ranks {
@@ -102,6 +100,7 @@ struct Launch: ParsableCommand {
     let program = program ?? HostReport.programFolder + "/lockstepd"
     let yaml = try run.map { try ConfigurationReader.yaml(of: $0) }
     let hosts = try readHosts()
+    try checkNumbers(run, isHere: hosts == nil && !Self.isInJob)
     let place: RankCommand.Place
     let (ranks, threads): (Int?, Int)
     if hosts != nil || Self.isInJob {
@@ -117,7 +116,7 @@ struct Launch: ParsableCommand {
     let probe = HostProbe(program: program, mpirun: mpi, configuration: place == .job && hosts == nil ? nil : yaml)
     let site = try LaunchSite(
       probe: probe, input: yaml.map { $0 + RunOptions.endOfDocument } ?? "", requests: requests, tell: Self.say)
-    let watch = try HubWatch(timeout: (run ?? RunConfiguration()).training.stallTimeout)
+    let watch = HubWatch(timeout: (run ?? RunConfiguration()).training.stallTimeout)
     let supervisor = Supervisor(
       Supervisor.Task(
         hosts: hosts, planner: planner, place: place, first: arguments(resume: choices.resume),
@@ -135,6 +134,33 @@ struct Launch: ParsableCommand {
       throw ExitCode.failure
     }
   }
+
+  /// Ranks that cannot all train are not started, nor more processes than a machine can hold.
+  private func checkNumbers(_ run: RunConfiguration?, isHere: Bool) throws {
+    var (most, reason) = (1_000_000, "no cluster has more cores")
+    if let run {
+      let (key, lanes) =
+        run.training.reproducible
+        ? ("training.laneGroups", run.training.laneGroups) : ("training.batchSize", run.training.batchSize)
+      most = lanes + run.coordinator.evaluators
+      reason = "\(key) is \(lanes), and a rank that trains takes one at least"
+    }
+    let cores = MachineCores().count
+    if isHere, cores * Self.mostRanksOfCore < most {
+      most = cores * Self.mostRanksOfCore
+      reason = "\(Self.mostRanksOfCore) for each core of this machine, which has \(cores)"
+    }
+    for (name, value) in [("-n", ranks), ("--min-ranks", minRanks)] {
+      if let value, value > most { throw ValidationError("\(name) is \(value); expected 1 to \(most): \(reason)") }
+    }
+    if let threads, threads > Self.mostThreads {
+      throw ValidationError("--threads is \(threads); expected 1 to \(Self.mostThreads), as of training.threads")
+    }
+  }
+
+  /// Far more than is of use: it keeps a slip of the finger from filling the machine with processes.
+  private static let mostRanksOfCore = 32
+  private static let mostThreads = 4096
 
   private static func say(_ text: String) { Console.error("lockstep launch: \(text)\n") }
 
@@ -161,8 +187,8 @@ struct Launch: ParsableCommand {
     if let run, run.training.reproducible { return 1 }
     if let run, run.training.threads > 0 { return run.training.threads }
     guard let text = Self.environment["OMP_NUM_THREADS"], !text.isEmpty else { return nil }
-    guard let number = Int(text.prefix { $0 != "," }), number > 0 else {
-      throw LaunchError("OMP_NUM_THREADS is '\(text)'; expected a number")
+    guard let number = Int(text.prefix { $0 != "," }), (1...Self.mostThreads).contains(number) else {
+      throw LaunchError("OMP_NUM_THREADS is '\(text)'; expected a number from 1 to \(Self.mostThreads)")
     }
     return number
   }

@@ -42,6 +42,7 @@ struct Lockstep: ParsableCommand {
   static func main() {
     flushSubnormals()
     FileSystem.letLimitsFail()
+    Descriptors.raiseLimit()
     Console.endWithBrokenPipes()
     MappedFile.explainTruncation(as: "lockstep: error: ")
     do {

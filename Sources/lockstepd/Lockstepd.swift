@@ -31,6 +31,7 @@ struct Lockstepd: ParsableCommand {
     flushSubnormals()
     FileSystem.letLimitsFail()
     MappedFile.explainTruncation(as: "lockstepd: error: ")
+    Descriptors.raiseLimit()
     do {
       var command = try parseAsRoot(CommandLineArguments.read())
       try command.run()

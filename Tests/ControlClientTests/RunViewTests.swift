@@ -117,16 +117,23 @@ import Testing
     #expect(text(view).hasPrefix("a  training"))
   }
 
-  @Test func theRankThatAllWaitForIsMarked() {
-    func lines(_ steps: [Double], most: Int = 10) -> [String] {
+  /// As the status says: where a straggler begins is known to the run.
+  @Test func theRankThatAllWaitForIsMarked() throws {
+    func lines(_ steps: [Double], straggler: Int? = nil, most: Int = 10) -> [String] {
       StatusText.ranks(
-        steps.enumerated().map { RankStatus(rank: $0.offset, host: "n", stepSeconds: $0.element) }, most: most
+        steps.enumerated().map {
+          RankStatus(rank: $0.offset, host: "n", stepSeconds: $0.element, isStraggler: $0.offset == straggler)
+        }, most: most
       ).map(\.text)
     }
-    #expect(lines([0.010, 0.011, 0.020]).filter { $0.hasSuffix("slow") }.map { $0.prefix(1) } == ["2"])
+    #expect(lines([0.010, 0.011, 0.020], straggler: 2).filter { $0.hasSuffix("slow") }.map { $0.prefix(1) } == ["2"])
     #expect(!lines([0.010, 0.011, 0.012]).contains { $0.hasSuffix("slow") })
     #expect(!lines([0.010]).contains { $0.hasSuffix("slow") })
     #expect(lines([]).isEmpty)
+    // A daemon of before says nothing of it.
+    let old = Data(#"{"rank":1,"host":"n","role":"training","stepSeconds":1,"waitSeconds":2}"#.utf8)
+    let known = RankStatus(rank: 1, host: "n", stepSeconds: 1, waitSeconds: 2)
+    #expect(try JSONDecoder().decode(RankStatus.self, from: old) == known)
     // Of many, the slowest are shown.
     #expect(
       lines([1, 2, 3, 4, 5].map { $0 / 100 }, most: 3).map { String($0.prefix(5)) } == [

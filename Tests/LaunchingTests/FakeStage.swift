@@ -45,6 +45,9 @@ final class FakeStage: LaunchStage {
       signals.append("group \(number)")
       ending = ending ?? .signalled(number)
     }
+
+    private(set) var hidesStatuses: Bool?
+    func end(hidesStatuses: Bool) { self.hidesStatuses = hidesStatuses }
   }
 
   var now = 0.0
@@ -90,7 +93,7 @@ final class FakeWatch: RankWatch {
   var begun = 0
   var asked: [Int32] = []
 
-  func begin() {
+  func begin(_ command: RankCommand) {
     begun += 1
     (finding, verdictAtEnd) = (nil, RankVerdict())
   }
@@ -98,5 +101,5 @@ final class FakeWatch: RankWatch {
   func look() -> String? { finding }
   func notice() -> String? { nil }
   func askToStop(signal: Int32) { asked.append(signal) }
-  func verdict() -> RankVerdict { verdictAtEnd }
+  func verdict(_ ending: ChildProcess.Ending) -> RankVerdict { verdictAtEnd }
 }

@@ -6,9 +6,10 @@ import Testing
 
 /// What ssh and shells say, and what is made of it.
 @Suite struct HostProbeTests {
-  private func fault(status: Int32?, output: String = "", error: String) throws -> String {
+  private func fault(status: Int32?, output: String = "", error: String, port: Int? = nil) throws -> String {
     let result = CommandRunner.Result(status: status, output: output, error: error)
-    switch HostProbe.read("node2", result, program: "/opt/lockstepd") {
+    let host = LaunchHost(name: "node2", port: port, place: "hosts:1")
+    switch HostProbe.read(host, result, program: "/opt/lockstepd") {
     case .success(let report): return "a report of \(report.name)"
     case .failure(let fault): return fault.description
     }
@@ -83,6 +84,26 @@ import Testing
     #expect(line.hasPrefix("node2: expected \(problem)") && !line.contains("\n"), "\(line)")
   }
 
+  /// Commands to be typed lead there too.
+  @Test func portsAreHandedOn() throws {
+    let host = LaunchHost(name: "me@node2", port: 2222, place: "hosts:1")
+    let command = SecureShell.command(host, "true", environment: [:])
+    #expect(command.suffix(4) == ["-p", "2222", "me@node2", "exec sh -c 'true'"])
+    let denied = try fault(status: 255, error: "Permission denied (publickey).", port: 2222)
+    #expect(denied.contains("'ssh-copy-id -p 2222 node2'"), "\(denied)")
+    let changed = try fault(status: 255, error: "Host key for [node2]:2222 has changed", port: 2222)
+    #expect(changed.contains("'ssh-keygen -R [node2]:2222'") && changed.contains("'ssh -p 2222 node2'"), "\(changed)")
+  }
+
+  /// mpirun starts ranks on this machine without ssh, whatever user or port a hostfile gives it.
+  @Test func thisMachineHasNoPortOfSSH() throws {
+    let probe = HostProbe(program: "/nowhere/lockstepd", mpirun: Sample.openMPI4, configuration: nil)
+    let answers = try probe.ask([LaunchHost(name: "localhost", port: 2222, place: "hosts:1")])
+    let answer = try #require(answers.first)
+    #expect(throws: HostFault.self) { try answer.get() }
+    #expect("\(answer)".contains("this machine"), "\(answer)")
+  }
+
   @Test func silenceIsToldToo() throws {
     #expect(
       try fault(status: nil, error: "").hasPrefix(
@@ -97,12 +118,13 @@ import Testing
 
   @Test func commandsSurviveShells() throws {
     let script = "printf '%s\\n' \"it's \\$HOME\" 'two  words'"
-    let command = SecureShell.command("node2", script, environment: [:])
+    let host = LaunchHost(name: "node2", place: "hosts:1")
+    let command = SecureShell.command(host, script, environment: [:])
     #expect(command.first == "ssh" && command.contains("BatchMode=yes") && command[command.count - 2] == "node2")
     let results = try CommandRunner.run([["sh", "-c", command[command.count - 1]]], input: [], seconds: 10)
     #expect(results == [CommandRunner.Result(status: 0, output: "it's $HOME\ntwo  words\n", error: "")])
     #expect(
-      SecureShell.command("node2", "true", environment: ["OMPI_MCA_plm_rsh_agent": "/opt/rsh -q"])
+      SecureShell.command(host, "true", environment: ["OMPI_MCA_plm_rsh_agent": "/opt/rsh -q"])
         == ["/opt/rsh", "-q", "node2", "exec sh -c 'true'"])
   }
 

@@ -113,4 +113,27 @@ import Testing
     #expect(!yields(deals((host("a", 0...3), 1), (host("b", 4...7), 1))))
     #expect(!yields(deals((Sample.host("a"), 1), (Sample.host("b"), 1))), "of two machines")
   }
+
+  /// Ranks of this machine reach its launcher over loopback, those of others where they are reached.
+  @Test func theLauncherIsReachedWhereItsRanksAre() {
+    let own = MachineNetwork(id: "here", addresses: ["127.0.0.1"])
+    func addresses(_ place: RankCommand.Place) -> [String] {
+      command(Sample.openMPI4, place).launcherAddresses(own)
+    }
+    let host = { (name: String, addresses: [String]) in
+      Sample.host(name) { $0.network = MachineNetwork(id: name, addresses: addresses) }
+    }
+    #expect(addresses(.here(.cores)) == ["127.0.0.1"])
+    #expect(addresses(deals((host("here", []), 2))) == ["127.0.0.1"])
+    #expect(addresses(deals((host("here", []), 1), (host("there", ["127.0.0.9"]), 1))) == ["127.0.0.1"])
+    #expect(addresses(deals((host("there", []), 1))).isEmpty, "nobody knows")
+    #expect(addresses(.job).isEmpty)
+  }
+
+  @Test func portsAreSaidToMPIRun() {
+    var host = Sample.host("a")
+    host.host.port = 2222
+    let place = deals((host, 2), (Sample.host("b"), 1))
+    #expect(command(Sample.openMPI4, place).hostfileText == "a slots=2 port=2222\nb slots=1\n")
+  }
 }

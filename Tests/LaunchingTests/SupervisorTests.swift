@@ -39,6 +39,15 @@ import Testing
     #expect(stage.started.count == 1 && stage.said.isEmpty, "nothing to tell: \(stage.said)")
   }
 
+  /// What mpirun says of statuses is news only where a rank could not say its own.
+  @Test(arguments: [true, false]) func statusesThatRanksToldAreNotToldAgain(isWhole: Bool) throws {
+    stage.attempts = [
+      .init(ending: .exited(75), events: [(0, { [watch] in watch.verdictAtEnd.isWhole = isWhole })])
+    ]
+    #expect(try run(supervisor()) == 75)
+    #expect(stage.started.map(\.ranks.hidesStatuses) == [isWhole])
+  }
+
   @Test func lostRanksAreStartedAgain() throws {
     stage.attempts = [
       .init(

@@ -10,7 +10,8 @@ enum Sample {
 
   static func report(_ name: String, cores: Int = 4, launcher: MPILauncher = openMPI4) -> HostReport {
     HostReport(
-      name: name, machine: "boot of \(name)", program: programVersion, digest: "0123456789abcdef",
+      name: name, machine: "boot of \(name)", network: MachineNetwork(id: name, addresses: []),
+      program: programVersion, digest: "0123456789abcdef",
       library: launcher.version, mpirun: launcher.version,
       cores: MachineCores(count: cores, allowed: Array(0..<cores), isWhole: true), memory: 1 << 33,
       sharedMemory: 1 << 30, corpus: .prepared(fingerprint: "feedfacefeedface"), checkpoint: nil)

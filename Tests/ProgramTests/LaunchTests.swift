@@ -32,14 +32,15 @@ import Testing
     #expect(launched.error.contains("lockstep launch: ranks: 2, threads each: 1"), "\(launched.error)")
   }
 
-  @Test(arguments: [SIGINT, SIGTERM, SIGUSR1])
-  func signalsSaveAndStop(signal: Int32) throws {
+  @Test(arguments: [(SIGINT, "INT"), (SIGTERM, "TERM"), (SIGUSR1, "USR1"), (SIGHUP, "HUP")])
+  func signalsSaveAndStop(signal: Int32, name: String) throws {
     let folder = try TemporaryFolder()
     let command = [try folder.writeSmallConfiguration()] + settings + endless
     let outcome = try launch(command, in: folder, signal: signal, whenOutputHas: "  step ")
     #expect(outcome.status == 75, "\(outcome.error)")
-    #expect(outcome.output.contains("stopped ("), "\(outcome.output)")
+    #expect(outcome.output.contains("stopped (signal \(name))"), "\(outcome.output)")
     #expect(!outcome.error.contains("restart"), "\(outcome.error)")
+    #expect(!outcome.error.contains("non-zero"), "mpirun's words on statuses are no news: \(outcome.error)")
   }
 
   @Test func errorsOfRanksAreNotTriedAgain() throws {
@@ -49,6 +50,23 @@ import Testing
     let again = try launch([configuration, "--resume", "never"], in: folder)
     #expect(again.status == 1 && again.error.contains("lockstepd: error: "), "\(again.error)")
     #expect(!again.error.contains("starting again"), "\(again.error)")
+  }
+
+  /// mpirun gets none of the launcher's files and sockets.
+  @Test func programsAreGivenNoDescriptors() throws {
+    let folder = try TemporaryFolder()
+    let configuration = try folder.writeSmallConfiguration()
+    let mpirun = try Programs.run("sh", ["-c", "command -v mpirun"], in: "/").lines[0]
+    let script = "#!/bin/sh\n[ \"$1\" = --version ] || ls -l /proc/$$/fd >descriptors\nexec \(mpirun) \"$@\"\n"
+    let wrapper = try folder.write("bin/mpirun", script)
+    chmod(wrapper, 0o755)
+    let path = try #require(ProcessInfo.processInfo.environment["PATH"])
+    let outcome = try launch(
+      [configuration] + set("training.maximumSteps=5"), in: folder,
+      environment: ["PATH": "\(folder.file("bin")):\(path)"])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let listing = try String(contentsOfFile: folder.file("descriptors"), encoding: .utf8)
+    #expect(listing.contains(" 2 -> ") && !listing.contains("socket:") && !listing.contains("anon_inode"), "\(listing)")
   }
 
   // MARK: - Accidents
@@ -143,6 +161,23 @@ import Testing
     #expect(text.error.contains("expected the corpus, found none (no nothing.txt in /"), "\(text.error)")
     for arguments in [[], [configuration, "--serve"], [configuration, "--threads", "0"]] {
       #expect(try launch(arguments, in: folder).status == 64, "\(arguments)")
+    }
+    // The most there can be, and why.
+    for (arguments, mistake) in [
+      (
+        ["-n", "1000000000"],
+        "-n is 1000000000; expected 1 to 10: training.batchSize is 10, and a rank that trains takes one at least"
+      ),
+      (["-n", "11"], "-n is 11; expected 1 to 10: training.batchSize is 10, and"),
+      (["-n", "13"] + set("coordinator.evaluators=2"), "-n is 13; expected 1 to 12: training.batchSize"),
+      (["--min-ranks", "11"], "--min-ranks is 11; expected 1 to 10: "),
+      (["-n", "9999"] + set("training.batchSize=10000"), "-n is 9999; expected 1 to "),
+      (["--threads", "1000000"], "--threads is 1000000; expected 1 to 4096"),
+      (["-n", "0"], "-n is 0; expected 1 or more"),
+    ] {
+      let outcome = try Programs.run(
+        "\(Programs.folder)/lockstep", ["launch", configuration] + arguments, in: folder.path)
+      #expect(outcome.status == 64 && outcome.error.contains(mistake), "\(arguments): \(outcome.error)")
     }
     #expect(!folder.has("checkpoints"))
   }

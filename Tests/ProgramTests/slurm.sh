@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Holds launch/examples/lockstep.sbatch against a real Slurm, of two simulated hosts: a job that finishes, one that is
-# preempted with a grace time, one that runs out of time and one that is cancelled. Needs root and Debian's packages
-# slurmctld, slurmd, slurm-client and munge (and what launch/simulate-cluster needs); takes about two minutes.
+# preempted with a grace time, one that runs out of time, one that is cancelled, and an array of which one task is stopped.
+# Needs root and Debian's packages slurmctld, slurmd, slurm-client and munge (and what launch/simulate-cluster needs); takes
+# about three minutes.
 #
 #   Tests/ProgramTests/slurm.sh .build/release        the folder of the programs to try
 set -euo pipefail
@@ -101,11 +102,21 @@ configure() {
   cluster copy "$files/$1.yaml"
 }
 
-# Submits a run of this name with so many steps; 0 for a run that ends when it is told to. Sets `job`.
+# Submits a run of this name with so many steps; 0 for a run that ends when it is told to. Sets `job`, and where its output is.
 submit() {
   configure "$1" "$2"
+  host=node1
   job=$(slurm sbatch --parsable --ntasks 2 "${options[@]}" lockstep.sbatch "$1.yaml" --set "name=$1" \
     --set training.epochs=100000 --progress plain)
+  log=lockstep-$job.log
+}
+
+# Takes a task of the array for the job that is looked at.
+look_at_task() {
+  local number
+  job=${array}_$1
+  read -r number host <<<"$(slurm squeue --noheader --jobs "$job" --format '%A %N')"
+  log=lockstep-$number.log
 }
 
 # Waits until the run of this name was stopped within so many seconds, has it end twenty steps later, and waits until the
@@ -113,7 +124,7 @@ submit() {
 goes_on_and_ends() {
   local name=$1 seconds=$2 step
   within "$seconds" "job $job with a checkpoint, and stopped" log_has '^stopped (signal'
-  step=$(cluster run node1 sed -n 's/^stopped (signal.* after step \([0-9]*\).*/\1/p' "lockstep-$job.log")
+  step=$(cluster run "$host" sed -n 's/^stopped (signal.* after step \([0-9]*\).*/\1/p' "$log")
   configure "$name" $((step + 20))
   within 90 "job $job queued again" was_restarted
   within 300 "job $job completed" is_in_state COMPLETED
@@ -123,7 +134,7 @@ goes_on_and_ends() {
 
 state() { slurm scontrol show job "$job" | sed -n 's/.*JobState=\([A-Z]*\).*/\1/p'; }
 restarts() { slurm scontrol show job "$job" | sed -n 's/.*Restarts=\([0-9]*\).*/\1/p'; }
-log_has() { cluster run node1 grep -qs -- "$1" "lockstep-$job.log"; }
+log_has() { cluster run "$host" grep -qs -- "$1" "$log"; }
 # Not any "step": the launcher calls itself lockstep.
 has_made_steps() { log_has 'step  *[0-9]*/[0-9]'; }
 is_in_state() { [[ $(state) == "$1" ]]; }
@@ -166,3 +177,22 @@ within 90 "job $job gone" has_left
 log_has '^stopped (signal' || fail "job $job: expected a checkpoint"
 (($(restarts) == 0)) || fail "job $job: expected it not to be queued again"
 echo "cancelled: job $job saved, and was not queued again"
+
+configure array 0
+# The task that is started last has the number of the whole array in SLURM_JOB_ID.
+array=$(slurm sbatch --parsable --array 1-2 --ntasks 1 --time 10 lockstep.sbatch array.yaml --set name=array-%a \
+  --set training.epochs=100000 --progress plain)
+for task in 1 2; do
+  job=${array}_$task
+  within 180 "job $job running" is_in_state RUNNING
+  look_at_task "$task"
+  within 180 "job $job trains" has_made_steps
+done
+slurm scancel --batch --signal USR1 "$job"
+goes_on_and_ends array 90
+look_at_task 1
+is_in_state RUNNING || fail "job $job: expected it to train on beside another task of its array"
+(($(restarts) == 0)) || fail "job $job: expected it not to be queued again with another task of its array"
+slurm scancel "$array"
+within 90 "job $job gone" has_left
+echo "array: job ${array}_2 saved, was queued again, went on and finished, and job $job trained on"

@@ -19,4 +19,13 @@ import Testing
     #expect(abs(left - 500) < 5)
     #expect(SlurmJob.secondsLeft(environment: [:]) == nil)
   }
+
+  /// A task of an array has a number of its own, though one of them has the array's in SLURM_JOB_ID.
+  @Test func aTaskOfAnArrayIsNotTheArray() {
+    #expect(SlurmJob.number(["SLURM_JOB_ID": "7"]) == "7")
+    #expect(SlurmJob.number(["SLURM_JOBID": "7"]) == "7")
+    let task = ["SLURM_JOB_ID": "7", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3"]
+    #expect(SlurmJob.number(task) == "7_3")
+    #expect(SlurmJob.number([:]) == nil)
+  }
 }

@@ -1,0 +1,119 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// A run under `lockstep launch` on two hosts goes on whoever connects to the ports that listen and then says nothing.
+@Suite(.serialized, .enabled(if: SimulatedCluster.isPermitted, SimulatedCluster.isForbidden))
+struct IdleConnectionTests {
+  /// More than a process may have open, unless it asks for more.
+  private static let connections = 1100
+  private static let softLimit = 1024
+
+  @Test func aRunSavesAnswersAndTrainsOn() throws {
+    let cluster = try SimulatedCluster(nodes: 2)
+    let folder = try TemporaryFolder()
+    let sample = try Programs.lockstep("corpus", "sample", "--lines", "2000", "--output", "sample", in: folder.path)
+    let prepared = try Programs.lockstep(
+      "corpus", "prepare", "--output", "tokens", "sample/sample.txt", in: folder.path)
+    try #require(sample.status == 0 && prepared.status == 0, "\(sample.error)\(prepared.error)")
+    try cluster.copy(folder.file("tokens"))
+    try cluster.write(
+      "small.yaml",
+      """
+      name: small
+      corpus: {prepared: tokens}
+      model: {embeddingSize: 16, hiddenSizes: [24, 16]}
+      training: {batchSize: 12, sequenceLength: 12, epochs: 100000}
+      optimizer: {kind: adam, learningRate: 0.01}
+      coordinator: {checkpoint: [50 steps], evaluate: [], generate: []}
+      """, on: "head")
+    // As on most systems, whatever this one allows.
+    for node in ["node1", "node2"] {
+      try cluster.shell(node, "prlimit --pid \"$(pgrep -ox sshd)\" --nofile=\(Self.softLimit):")
+    }
+    let run = Launched(cluster)
+    try run.wait("a checkpoint") { try Self.savedStep(cluster) > 0 }
+
+    for host in ["head", "node1", "node2"] {
+      let ports = try Self.listeningPorts(cluster, host)
+      #expect(!ports.isEmpty, "nothing listens on \(host)")
+      for (from, address) in [(host, "127.0.0.1"), (host == "node2" ? "node1" : "node2", host)] {
+        try Self.connect(cluster, from: from, to: address, ports)
+      }
+    }
+    let before = try Self.savedStep(cluster)
+    try run.wait("two more checkpoints") { try Self.savedStep(cluster) >= before + 100 }
+    let status = try cluster.run("node1", "./lockstep", "ask", "status", "--directory", "checkpoints/small")
+    #expect(status.status == 0 && status.output.contains("step "), "\(status.error)")
+
+    try cluster.shell("head", "pkill -INT -x lockstep")
+    let outcome = try run.outcome()
+    #expect(outcome.status == 75 && outcome.output.contains("stopped (signal INT)"), "\(outcome.error)")
+    #expect(!outcome.error.contains("starting again"), "\(outcome.error)")
+  }
+
+  private struct Unexpected: Error { let what: String }
+
+  /// `lockstep launch` on head, on a thread of its own.
+  private final class Launched: @unchecked Sendable {
+    private let ended = DispatchSemaphore(value: 0)
+    private var result: Result<Outcome, any Error>?
+
+    init(_ cluster: SimulatedCluster) {
+      Thread.detachNewThread { [self] in
+        result = Result {
+          try cluster.run(
+            "head", "bash", "-c",
+            "ulimit -Sn \(IdleConnectionTests.softLimit); OMP_NUM_THREADS=1 exec ./lockstep launch --hostfile hosts "
+              + "--max-restarts 0 small.yaml", seconds: 300)
+        }
+        ended.signal()
+      }
+    }
+
+    func wait(_ what: String, until isSo: () throws -> Bool) throws {
+      for _ in 0..<1200 {
+        if try isSo() { return }
+        if ended.wait(timeout: .now() + 0.1) == .success {
+          ended.signal()
+          throw Unexpected(what: "the run ended before \(what): \(try outcome().error)")
+        }
+      }
+      throw Unexpected(what: "waited in vain for \(what)")
+    }
+
+    func outcome() throws -> Outcome {
+      ended.wait()
+      ended.signal()
+      return try #require(result).get()
+    }
+  }
+
+  private static func savedStep(_ cluster: SimulatedCluster) throws -> Int {
+    let names = try cluster.run("node1", "ls", "checkpoints/small").lines
+    return names.compactMap { $0.wholeMatch(of: /step-(\d+)\.h5/).flatMap { Int($0.1) } }.max() ?? 0
+  }
+
+  /// All but sshd's, which is not ours.
+  private static func listeningPorts(_ cluster: SimulatedCluster, _ host: String) throws -> [String] {
+    let lines = try cluster.shell(host, "ss -Hltnp | grep -v sshd | awk '{ print $4 }'").split(separator: "\n")
+    return Set(lines.compactMap { $0.split(separator: ":").last.map(String.init) }).sorted()
+  }
+
+  /// Opens the connections and leaves them open. What is not listened at, at that address, refuses them.
+  private static func connect(
+    _ cluster: SimulatedCluster, from: String, to address: String, _ ports: [String]
+  ) throws {
+    try cluster.shell(
+      from,
+      """
+      ulimit -Sn \(connections * (ports.count + 1))
+      for port in \(ports.joined(separator: " ")); do
+        for ((number = 0; number < \(connections); number++)); do
+          { exec {descriptor}<>"/dev/tcp/\(address)/$port"; } 2>/dev/null || break
+        done
+      done
+      sleep 300 >/dev/null 2>&1 &
+      """)
+  }
+}
