@@ -108,6 +108,7 @@ let package = Package(
         .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
       ], exclude: ["Page/screenshot.png"], resources: [.embedInCode("Page/index.html")], swiftSettings: library),
     .target(
       name: "ControlClient",
@@ -149,7 +150,7 @@ let package = Package(
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "CKernels"]),
     .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Files", "TestSupport"]),
     .testTarget(name: "ModelTests", dependencies: ["Model", "Kernels"]),
-    .testTarget(name: "TrainingTests", dependencies: ["Training", "Model", "Corpus", "Kernels"]),
+    .testTarget(name: "TrainingTests", dependencies: ["Training", "Model", "Corpus", "Kernels", "TestSupport"]),
     .testTarget(name: "HDF5FilesTests", dependencies: ["HDF5Files", "Files", "TestSupport"]),
     .testTarget(
       name: "RunsTests",
@@ -176,7 +177,8 @@ let package = Package(
     .testTarget(
       name: "ControlServerTests",
       dependencies: [
-        "ControlServer", "ControlAPI", "Files", "TestSupport", .product(name: "NIOPosix", package: "swift-nio"),
+        "ControlServer", "ControlAPI", "Daemon", "Checkpoints", "Training", "Corpus", "Files", "TestSupport",
+        .product(name: "NIOPosix", package: "swift-nio"),
       ],
       exclude: [
         "malformed_requests.py", "page_browser.py", "page_test.py", "page_tunnel.py", "schemathesis.sh",

@@ -166,6 +166,7 @@ extension ModelCard {
     func part<Value: Codable>(_ name: String, over defaults: Value) throws -> Value {
       let text = try text(name)
       do {
+        try StrictJSON.check(text, bytes: name == "results" ? 16 << 20 : 1 << 20, values: 100_000)
         return try decode(Data(text.utf8), over: defaults)
       } catch {
         throw CheckpointError.malformed(
@@ -173,7 +174,7 @@ extension ModelCard {
       }
     }
     self.vocabulary = vocabulary
-    configuration = try ConfigurationReader.read(yaml: text("configuration"), name: "\(source), configuration")
+    configuration = try ConfigurationReader.read(record: text("configuration"), name: "\(source), configuration")
     progress = try part("progress", over: TrainingProgress())
     results = try part("results", over: RunResults())
     corpus = try part("corpus", over: CorpusIdentity())

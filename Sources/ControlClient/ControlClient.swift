@@ -17,14 +17,14 @@ public final class ControlClient: Sendable {
   private let endpoint: ControlAddress.Endpoint
   private let client: HTTPClient
 
-  /// For what a daemon knows.
-  private let patience: TimeAmount
+  /// For an answer to begin to what a daemon knows.
+  private let patience: Duration
   /// For what it has to work for; it has limits of its own, and says so when they are met.
-  private static let longPatience = TimeAmount.hours(24)
+  private static let longPatience = Duration.seconds(24 * 3600)
   /// Bytes of an answer: the largest are curves.
   private static let largestAnswer = 64 << 20
 
-  private init(_ address: ControlAddress, silence: TimeAmount?, patience: TimeAmount) throws {
+  private init(_ address: ControlAddress, silence: TimeAmount?, patience: Duration) throws {
     self.address = address
     self.patience = patience
     endpoint = try address.endpoint()
@@ -36,13 +36,13 @@ public final class ControlClient: Sendable {
     client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
   }
 
-  /// A client for as long as `body` takes. A daemon is lost that does not tell within `patience` what it knows, and with
-  /// `silence` one that sends nothing for so long.
+  /// A client for as long as `body` takes. A daemon is lost that does not begin within `patience` to tell what it knows,
+  /// also while it works for an answer, and with `silence` one that sends nothing for so long.
   public static func with<Result: Sendable>(
-    _ address: ControlAddress, silence: Duration? = nil, patience: Duration = .seconds(30),
+    _ address: ControlAddress, silence: Duration? = nil, patience: Duration = .seconds(10),
     _ body: (ControlClient) async throws -> Result
   ) async throws -> Result {
-    let client = try ControlClient(address, silence: silence.map { TimeAmount($0) }, patience: TimeAmount(patience))
+    let client = try ControlClient(address, silence: silence.map { TimeAmount($0) }, patience: patience)
     let result: Result
     do {
       result = try await body(client)
@@ -64,18 +64,20 @@ public final class ControlClient: Sendable {
   }
 
   public func evaluate(_ request: EvaluationRequest) async throws -> Answer<EvaluationResult> {
-    try await post("evaluate", request, patience: Self.longPatience)
+    try await whileItAnswers { try await self.post("evaluate", request, patience: Self.longPatience) }
   }
 
   /// The whole text at once; `request.stream` is not looked at.
   public func generate(_ request: GenerationRequest) async throws -> Answer<GenerationResult> {
-    var request = request
-    request.stream = false
-    return try await post("generate", request, patience: Self.longPatience)
+    var whole = request
+    whole.stream = false
+    return try await whileItAnswers { [whole] in
+      try await self.post("generate", whole, patience: Self.longPatience)
+    }
   }
 
   public func checkpoint() async throws -> Answer<CheckpointResult> {
-    try await post("checkpoint", patience: Self.longPatience)
+    try await whileItAnswers { try await self.post("checkpoint", patience: Self.longPatience) }
   }
 
   public func pause() async throws -> Answer<Accepted> { try await post("pause") }
@@ -98,7 +100,7 @@ public final class ControlClient: Sendable {
 
   /// Gives `body` every event from now on, the first of which is a status, until the daemon ends the stream.
   public func follow(_ body: (StreamedEvent) async throws -> Void) async throws {
-    try await stream("GET", "events", nil) { event in
+    try await stream("GET", "events", nil, patience) { event in
       try await body(StreamedEvent(event, try Self.event(event)))
       return true
     }
@@ -108,22 +110,34 @@ public final class ControlClient: Sendable {
   public func generate(
     _ request: GenerationRequest, _ body: (String) async throws -> Void
   ) async throws -> GenerationEnd {
-    var request = request
-    request.stream = true
-    var end: GenerationEnd?
-    try await stream("POST", "generate", request) { event in
-      switch event.name {
-      case "token":
-        let token: Token = try Self.decode(event.data)
-        try await body(token.text)
-      case "end": end = try Self.decode(event.data)
-      case "error": throw Self.refusal(try Self.decode(event.data))
-      default: break
+    var streamed = request
+    streamed.stream = true
+    let (events, arrivals) = AsyncStream<ServerSentEvent>.makeStream()
+    return try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { [streamed] in
+        defer { arrivals.finish() }
+        try await self.whileItAnswers {
+          try await self.stream("POST", "generate", streamed, Self.longPatience) { event in
+            arrivals.yield(event)
+            return event.name != "end"
+          }
+        }
       }
-      return end == nil
+      defer { group.cancelAll() }
+      for await event in events {
+        switch event.name {
+        case "token":
+          let token: Token = try Self.decode(event.data)
+          try await body(token.text)
+        case "end": return try Self.decode(event.data)
+        case "error": throw Self.refusal(try Self.decode(event.data))
+        default: break
+        }
+      }
+      try await group.waitForAll()
+      try Task.checkCancellation()
+      throw ControlError.wentAway(endpoint.name)
     }
-    guard let end else { throw ControlError.wentAway(endpoint.name) }
-    return end
   }
 
   private struct Token: Decodable { let text: String }
@@ -142,9 +156,10 @@ public final class ControlClient: Sendable {
 
   /// Gives `body` the events of an answer until it has enough or the answer ends.
   private func stream(
-    _ method: String, _ path: String, _ content: (any Encodable)?, _ body: (ServerSentEvent) async throws -> Bool
+    _ method: String, _ path: String, _ content: (any Encodable)?, _ patience: Duration,
+    _ body: (ServerSentEvent) async throws -> Bool
   ) async throws {
-    let response = try await execute(method, path, content, Self.longPatience)
+    let response = try await execute(method, path, content, patience)
     var parser = ServerSentEventParser()
     var pieces = response.body.makeAsyncIterator()
     while let piece = try await explained({ try await pieces.next() }) {
@@ -154,18 +169,38 @@ public final class ControlClient: Sendable {
 
   // MARK: - Asking
 
+  /// Waits for what a daemon works for, and meanwhile asks it how it stands: one that does not tell is lost.
+  private func whileItAnswers<Result: Sendable>(
+    _ body: @escaping @Sendable () async throws -> Result
+  ) async throws -> Result {
+    try await withThrowingTaskGroup(of: Result?.self) { group in
+      group.addTask { try await body() }
+      group.addTask {
+        // Most answers are there before the first question.
+        try await Task.sleep(for: self.patience / 10)
+        while true {
+          _ = try await self.status()
+          try await Task.sleep(for: self.patience)
+        }
+      }
+      defer { group.cancelAll() }
+      for try await result in group { if let result { return result } }
+      preconditionFailure("it is asked for ever")
+    }
+  }
+
   private func get<Value: Decodable>(_ path: String) async throws -> Answer<Value> {
     try await answer("GET", path, nil, patience)
   }
 
   private func post<Value: Decodable>(
-    _ path: String, _ content: (any Encodable)? = nil, patience: TimeAmount? = nil
+    _ path: String, _ content: (any Encodable)? = nil, patience: Duration? = nil
   ) async throws -> Answer<Value> {
     try await answer("POST", path, content, patience ?? self.patience)
   }
 
   private func answer<Value: Decodable>(
-    _ method: String, _ path: String, _ content: (any Encodable)?, _ patience: TimeAmount
+    _ method: String, _ path: String, _ content: (any Encodable)?, _ patience: Duration
   ) async throws -> Answer<Value> {
     let response = try await execute(method, path, content, patience)
     let json = try await text(of: response)
@@ -174,7 +209,7 @@ public final class ControlClient: Sendable {
 
   /// Sends a request; throws what the daemon refuses.
   private func execute(
-    _ method: String, _ path: String, _ content: (any Encodable)?, _ patience: TimeAmount
+    _ method: String, _ path: String, _ content: (any Encodable)?, _ patience: Duration
   ) async throws -> HTTPClientResponse {
     var request = HTTPClientRequest(url: endpoint.url("/v1/\(path)"))
     request.method = .init(rawValue: method)
@@ -183,7 +218,7 @@ public final class ControlClient: Sendable {
       request.headers.add(name: "Content-Type", value: "application/json")
       request.body = .bytes(ByteBuffer(bytes: try JSONEncoder().encode(content)))
     }
-    let response = try await explained { [request] in try await client.execute(request, timeout: patience) }
+    let response = try await explained { [request] in try await client.execute(request, timeout: TimeAmount(patience)) }
     if (200..<300).contains(response.status.code) { return response }
     guard let body = try? JSONDecoder().decode(ErrorBody.self, from: Data(try await text(of: response).utf8)) else {
       throw ControlError(
@@ -225,7 +260,9 @@ public final class ControlClient: Sendable {
         throw ControlError(.unreachable, "nothing answers at \(endpoint.name): check the address")
       case .deadlineExceeded, .readTimeout:
         throw ControlError(
-          .lost, "the daemon at \(endpoint.name) does not answer in time: it may hang, or the network between")
+          .lost,
+          "the daemon at \(endpoint.name) does not answer in time: it may be stopped or hang, or the network between; "
+            + "ask again, and look at its process if it says nothing then")
       case .remoteConnectionClosed, .uncleanShutdown:
         throw ControlError.wentAway(endpoint.name)
       default: throw unexplained(error)

@@ -92,7 +92,9 @@ struct Doorkeeper: RouterMiddleware {
         return Self.refusal(asPage: request.headers[.accept]?.contains("text/html") == true)
       }
       try check(request, address: address)
+      if request.uri.path == openPath { return try await next(request, context) }
     }
+    context.letIn()
     return try await next(request, context)
   }
 

@@ -8,16 +8,21 @@ public struct Bounds: Sendable {
   /// Bytes of a request's body, and of one that submits a run.
   public var body = 64 << 10
   public var submission = 1 << 20
+  /// Values and names in the JSON of a body.
+  public var values = 4096
   /// Bytes and number of a request's header fields.
   public var headers = 16 << 10
   public var headerFields = 64
+  /// For the head of a connection's first request to arrive.
+  public var headTime = TimeAmount.seconds(10)
   /// For a request's body to arrive.
   public var bodyTime = TimeAmount.seconds(10)
   /// For an answer, or an event of a stream, to be taken by the client.
   public var writeTime = TimeAmount.seconds(30)
   /// For the next request on a connection, or for the whole head of one.
   public var idleTime = TimeAmount.seconds(60)
-  /// Open connections of a listener; more wait to be accepted.
+  /// Open connections of a listener. Where there are more, the oldest that nobody has been let in over is closed; where
+  /// there is none such, more wait to be accepted.
   public var connections = 256
   /// Clients that follow events, and what waits for each of them at most before it is cut off.
   public var followers = 64

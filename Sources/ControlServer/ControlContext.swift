@@ -16,18 +16,24 @@ struct ControlContext: RequestContext {
   struct Source: RequestContextSource {
     let entrance: Entrance
     let channel: any Channel
+    let admission: Admission
     let logger: Logger
   }
 
   var coreContext: CoreRequestContextStorage
   let entrance: Entrance
   let channel: any Channel
+  private let admission: Admission
 
   init(source: Source) {
     coreContext = CoreRequestContextStorage(source: source)
     entrance = source.entrance
     channel = source.channel
+    admission = source.admission
   }
+
+  /// The connection is that of somebody who may ask: it keeps its place.
+  func letIn() { admission.letIn(channel) }
 }
 
 extension Channel {

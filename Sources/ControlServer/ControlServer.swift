@@ -64,14 +64,16 @@ public final class ControlServer: Sendable {
   public var address: TCPAddress? { try? views.address?.wait() }
 
   /// Ends every connection, and returns when they have ended. Not for the server's own thread. `seconds` is for calls
-  /// of the backend that do not end when they are cancelled: then the thread is left behind, and `false` comes back.
+  /// of the backend that hold up the thread, or do not end when they are cancelled: then the thread is left behind, and
+  /// `false` comes back.
   @discardableResult
   public func stop(within seconds: Double = 5) -> Bool {
     stopped.withLock {
       if let before = $0 { return before }
-      listeners.close()
+      let deadline = DispatchTime.now() + seconds
+      let isClosed = listeners.close(by: deadline)
       files.remove()
-      let isWhole = ended.wait(timeout: .now() + seconds) == .success
+      let isWhole = isClosed && ended.wait(timeout: deadline) == .success
       // Nothing is left on it that could fail.
       if isWhole { try? thread.syncShutdownGracefully() }
       $0 = isWhole

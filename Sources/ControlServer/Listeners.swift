@@ -1,4 +1,5 @@
 import ControlAPI
+import Dispatch
 import Hummingbird
 import HummingbirdCore
 import Logging
@@ -52,18 +53,22 @@ final class Listeners: Sendable {
     open(.tcp(address)) { $0.bind(host: address.host, port: address.port) }
   }
 
-  /// No connection comes in after this. Not for the loop's own thread.
-  func close() {
+  /// No connection comes in after this. Says whether that was done by `deadline`: not where the loop's thread is held up.
+  /// Not for that thread itself.
+  @discardableResult
+  func close(by deadline: DispatchTime = .distantFuture) -> Bool {
     let channels = state.withLock { state in
       defer { state = State(isClosed: true) }
       return state.channels
     }
+    let open = DispatchGroup()
     for channel in channels {
+      open.enter()
+      channel.closeFuture.whenComplete { _ in open.leave() }
       channel.close(promise: nil)
-      // Fails only where closing did, and then too the socket is gone.
-      try? channel.closeFuture.wait()
     }
-    arrivals.finish()
+    defer { arrivals.finish() }
+    return open.wait(timeout: deadline) == .success
   }
 
   /// Until the connection ends; what was asked over it and is not answered yet is then given up.
@@ -93,9 +98,12 @@ final class Listeners: Sendable {
   }
 
   private func bootstrap(_ entrance: Entrance, _ answer: @escaping Answer) -> ServerBootstrap {
+    let admission = Admission(places: bounds.connections)
+    let headTime = bounds.headTime
     let http = HTTP1Channel(
       responder: { [bounds, logger] request, writer, channel in
-        let context = ControlContext(source: .init(entrance: entrance, channel: channel, logger: logger))
+        let context = ControlContext(
+          source: .init(entrance: entrance, channel: channel, admission: admission, logger: logger))
         var response = try await answer(request, context)
         // An answer to HEAD has no body, whatever is in it.
         if request.method == .head { response = response.createHeadResponse() }
@@ -110,6 +118,7 @@ final class Listeners: Sendable {
         }
       },
       configuration: .init(
+        additionalChannelHandlers: [HeadDeadline(headTime)],
         idleTimeout: bounds.idleTime,
         httpDecoderConfiguration: .init(
           maxHeaderFieldSize: bounds.headers, maxHeaderListSize: bounds.headers,
@@ -117,11 +126,10 @@ final class Listeners: Sendable {
     return ServerBootstrap(group: loop)
       .serverChannelOption(.backlog, value: 256)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-      .serverChannelInitializer { [bounds] channel in
+      .serverChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           try channel.closeOnExec()
-          try channel.pipeline.syncOperations.addHandler(
-            AvailableConnectionsChannelHandler(maxConnections: bounds.connections))
+          try channel.pipeline.syncOperations.addHandler(admission)
         }
       }
       // A client that says no more has gone: else its going could only be seen by writing to it.

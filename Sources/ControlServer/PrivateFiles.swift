@@ -47,8 +47,8 @@ struct PrivateFiles: Sendable {
 
   /// Puts the token into its file.
   func write(token: String) throws {
-    // Beside it, so that the file is never there without the token.
-    let partial = "\(tokenPath).partial"
+    // Beside it, so that the file is never there without the token; under a name that no run's folder can have.
+    let partial = "\(FileSystem.parent(of: tokenPath))/.\(FileSystem.name(of: tokenPath)).partial"
     unlink(partial)
     let descriptor = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
     try Self.check(descriptor, "create", partial)

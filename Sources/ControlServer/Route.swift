@@ -1,8 +1,10 @@
 import ControlAPI
+import Files
 import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import NIOHTTPTypes
 
 /// One thing that can be asked: where, with what, what comes back, and what does it. The router and the API's
 /// description are made of the same values, so that they cannot differ.
@@ -138,7 +140,10 @@ struct Arguments: Sendable {
     if bytes.readableBytes > 0 { try checkMediaType() }
     let text = bytes.readableBytes > 0 ? Data(bytes.readableBytesView) : Data("{}".utf8)
     do {
+      try StrictJSON.check(text, bytes: text.count, values: bounds.values)
       return try JSONDecoder().decode(Value.self, from: text)
+    } catch let error as JSONFault {
+      throw ErrorBody.badRequest("the body is not JSON as it is read here: \(error)")
     } catch let error as DecodingError {
       throw ErrorBody.badRequest(error.message)
     }
@@ -167,6 +172,9 @@ struct Arguments: Sendable {
         Failure.timeout.body("the body did not arrive within \(bounds.bodyTime.nanoseconds / 1_000_000_000) seconds"))
     }
     defer { deadline.cancel() }
+    if request.expectsContinue {
+      try await channel.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue)))
+    }
     do {
       return try await request.body.collect(upTo: limit)
     } catch is NIOTooManyBytesError {
@@ -184,6 +192,9 @@ extension Request {
   var hasBody: Bool {
     headers[.transferEncoding] != nil || headers[.contentLength].map { $0 != "0" } ?? false
   }
+
+  /// Whether the client sends the body only when it is told to (RFC 9110, section 10.1.1), as curl does with large ones.
+  var expectsContinue: Bool { headers[.expect]?.lowercased() == "100-continue" }
 }
 
 extension Response {

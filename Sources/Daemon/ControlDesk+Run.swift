@@ -34,6 +34,7 @@ extension ControlDesk: RunControl {
       state.toldStep = beginning.curves.training.last?.step ?? 0
       state.samples = beginning.samples.map(SampleText.init)
       state.hasRun = true
+      state.firstStep = beginning.progress.step
       state.tellStatus(uptime, always: true)
     }
     tellQueue()
@@ -147,6 +148,7 @@ extension ControlDesk: Reporter {
         if save.hadToWait { state.status.run?.delayedCheckpoints += 1 }
       }
       log(.info, "saved a checkpoint of step \(save.step)")
+      tellQueue(saved: save.step)
     case .copied(let copy):
       withState { state in
         state.status.run?.copiedStep = copy.step

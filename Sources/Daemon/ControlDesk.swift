@@ -30,8 +30,9 @@ public final class ControlDesk: @unchecked Sendable {
     var wishes = RunWishes()
     var askers: [Int: Asker] = [:]
     var lastRequest = 0
-    /// Of the queue, the job that runs.
+    /// Of the queue, the job that runs, and the step that its run had come to when it was begun.
     var job: Int?
+    var firstStep = 0
     /// The last step whose row was told to followers.
     var toldStep = 0
     var lastStatus: ContinuousClock.Instant?
@@ -56,9 +57,10 @@ public final class ControlDesk: @unchecked Sendable {
   }
 
   /// The desk of a queue, which it follows. Throws what opening the queue throws.
-  static func serving(_ directory: String) throws -> (desk: ControlDesk, queue: JobQueue) {
+  static func serving(_ directory: String, data: [String]) throws -> (desk: ControlDesk, queue: JobQueue) {
     let changes = Changes()
-    let queue = try JobQueue(directory: directory, onChange: { job in changes.desk.withLock { $0 }?.emit(.job(job)) })
+    let queue = try JobQueue(
+      directory: directory, data: data, onChange: { job in changes.desk.withLock { $0 }?.emit(.job(job)) })
     let desk = ControlDesk(mode: .serve, queue: queue)
     changes.desk.withLock { $0 = desk }
     return (desk, queue)
@@ -97,6 +99,16 @@ public final class ControlDesk: @unchecked Sendable {
     guard let (job, run) = told else { return }
     queue?.updateProgress(
       job, step: run.step, totalSteps: run.totalSteps, validationPerplexity: run.validationPerplexity)
+  }
+
+  /// A checkpoint is safe on disk.
+  func tellQueue(saved step: Int) {
+    guard let job = withState({ state in step > state.firstStep ? state.job : nil }) else { return }
+    do {
+      try queue?.savedProgress(job)
+    } catch {
+      log(.warning, "the queue does not know of the checkpoint of step \(step) yet: \(error)")
+    }
   }
 
   // MARK: - The loop's side, beside runs

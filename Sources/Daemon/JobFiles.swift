@@ -63,7 +63,9 @@ struct JobFiles: Sendable {
       throw Problem(text: "it has \(size) bytes; expected at most \(Self.largestFile)")
     }
     let data = try MappedFile.withBytes(of: path) { Data($0) }
-    guard let header = try? JSONDecoder().decode(Header.self, from: data) else {
+    guard (try? StrictJSON.check(data, bytes: Self.largestFile, values: 1000)) != nil,
+      let header = try? JSONDecoder().decode(Header.self, from: data)
+    else {
       throw Problem(text: "it is damaged, or no job's file: submit its run again, and remove it")
     }
     guard header.format <= StoredJob.format else {
@@ -125,12 +127,16 @@ private struct Header: Decodable {
 /// A job's file.
 private struct StoredJob: Codable {
   static let format = 1
+  /// So many are told apart.
+  static let mostDeaths = 1000
 
   var format = Self.format
   var job: Job
   var configuration: String
   var order: Double
   var wish: QueuedJob.Wish?
+  /// Missing in files that were written before there was such a number.
+  var fruitlessDeaths: Int?
 
   /// A job that runs is written with the death it would be if nothing were written any more.
   init(_ queued: QueuedJob) {
@@ -138,12 +144,20 @@ private struct StoredJob: Codable {
     configuration = queued.configuration
     order = queued.order
     wish = queued.wish
-    if job.state == .running { job.deaths += 1 }
+    let death = job.state == .running ? 1 : 0
+    job.deaths = min(job.deaths + death, Self.mostDeaths)
+    fruitlessDeaths = queued.fruitlessDeaths + death
   }
 
   /// As it was when it was written, but for deaths: that of a job found running has come true.
-  var queued: QueuedJob { QueuedJob(job: job, configuration: configuration, order: order, wish: wish) }
+  var queued: QueuedJob {
+    QueuedJob(
+      job: job, configuration: configuration, order: order, wish: wish, fruitlessDeaths: fruitlessDeaths ?? job.deaths)
+  }
 
   /// Whether its numbers are such as are written, and leave room for more.
-  var isPossible: Bool { (0...1000).contains(job.deaths) && abs(order) < Double(1 << 40) }
+  var isPossible: Bool {
+    [job.deaths, fruitlessDeaths ?? 0].allSatisfy { (0...Self.mostDeaths).contains($0) }
+      && abs(order) < Double(1 << 40)
+  }
 }

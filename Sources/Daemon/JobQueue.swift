@@ -32,6 +32,8 @@ public final class JobQueue: Sendable {
   public let problems: [String]
 
   private let directory: String
+  /// What the runs of jobs may name.
+  let confinement: Confinement
   private let files: JobFiles
   private let now: @Sendable () -> Double
   private let onChange: @Sendable (Job) -> Void
@@ -43,17 +45,20 @@ public final class JobQueue: Sendable {
   /// with it: they wait again, before the others, or have failed if that was for the third time.
   ///
   /// `onChange` is told of every change in its order, one at a time, and must not change the queue itself. `now` is in
-  /// seconds since 1970; nothing but what people are shown depends on it, so it may jump.
+  /// seconds since 1970; nothing but what people are shown depends on it, so it may jump. Jobs may also read what is in
+  /// the folders of `data`.
   ///
-  /// Throws `FileError`, with `EWOULDBLOCK` if another daemon has the folder.
+  /// Throws `FileError`, with `EWOULDBLOCK` if another daemon has the folder, and for a folder that is not there.
   public init(
-    directory: String, now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 },
+    directory: String, data: [String] = [],
+    now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 },
     onChange: @escaping @Sendable (Job) -> Void = { _ in }
   ) throws {
     self.directory = directory
     self.now = now
     self.onChange = onChange
     files = try JobFiles(directory: "\(directory)/.queue")
+    confinement = try Confinement(serving: directory, data: data)
     var (table, problems) = try files.load()
     for job in table.afterDeath(at: now()) {
       try files.write(job)
@@ -131,6 +136,10 @@ public final class JobQueue: Sendable {
     }
   }
 
+  /// The run of the job that runs has saved a checkpoint of a step that it had not come to before: whatever the daemon
+  /// died of, the job goes on, so the deaths that make it fail are counted anew. Throws `FileError`.
+  public func savedProgress(_ id: Int) throws { _ = try change { try $0.savingProgress(id) } }
+
   /// Says how the run of the job that runs has ended. That holds even if it cannot be written, for which there is a
   /// `FileError`: it is then written with the next change. A daemon that ends before has counted a death too many.
   @discardableResult
@@ -190,6 +199,7 @@ public final class JobQueue: Sendable {
       var configuration = try ConfigurationReader.read(
         yaml: submission.configuration, settings: submission.settings)
       configuration.output.directory = directory
+      try confinement.check(configuration)
       return (configuration.name, try ConfigurationReader.yaml(of: configuration))
     } catch let error as ConfigurationError {
       throw ErrorBody.badRequest("\(error)")

@@ -12,6 +12,8 @@ struct QueuedJob: Equatable, Sendable {
   /// a job be moved between two others by changing its own file only.
   var order: Double
   var wish: Wish?
+  /// Of its deaths, those since the last checkpoint of a step that it had not come to before.
+  var fruitlessDeaths = 0
 
   var id: Int { job.id }
 }
@@ -22,7 +24,7 @@ struct JobTable: Sendable {
   static let mostOver = 200
   /// So many may wait, pause or run: what a program that submits without end can take up.
   static let mostToDo = 1000
-  /// So often a job may take the daemon down with it.
+  /// So often a job may take the daemon down with it, without a new checkpoint in between.
   static let mostDeaths = 3
 
   private var jobs: [Int: QueuedJob] = [:]
@@ -181,6 +183,12 @@ struct JobTable: Sendable {
     return job
   }
 
+  func savingProgress(_ id: Int) throws -> QueuedJob {
+    var job = try find(id)
+    job.fruitlessDeaths = 0
+    return job
+  }
+
   func ending(_ id: Int, _ outcome: JobQueue.Outcome, at time: Double) -> QueuedJob {
     guard let job = jobs[id], job.job.state == .running else { preconditionFailure("job \(id) does not run") }
     switch outcome {
@@ -193,10 +201,11 @@ struct JobTable: Sendable {
   /// The jobs that ran when the daemon died, as they are now.
   func afterDeath(at time: Double) -> [QueuedJob] {
     running.map { job in
-      if job.job.deaths >= Self.mostDeaths && job.wish != .cancel {
+      if job.fruitlessDeaths >= Self.mostDeaths && job.wish != .cancel {
         return ended(
           job, .failed, at: time,
-          error: "the daemon died \(job.job.deaths) times while it ran, and it is not begun again. What the daemon "
+          error:
+            "the daemon died \(job.fruitlessDeaths) times while it ran, without a new checkpoint, and it is not begun again. What the daemon "
             + "printed last may say why; often it is too little memory. When that is mended, submit the run again: it "
             + "goes on from its newest checkpoint")
       }

@@ -24,20 +24,21 @@ public final class QueueDaemon {
     let interruption = Interruption(timeLimit: 0, earlier: 5)
   }
 
-  /// Opens the queue of a folder and listens; all ranks take part. Throws `FileError` where another daemon has the folder,
-  /// and what listening throws.
+  /// Opens the queue of a folder and listens; all ranks take part. Jobs may name what is in the folder, in the one the
+  /// program was started in, and in those of `data`. Throws `FileError` where another daemon has the folder, and what
+  /// listening throws.
   public init(
-    directory: String, group: MPIRankGroup, address: TCPAddress?,
+    directory: String, data: [String], group: MPIRankGroup, address: TCPAddress?,
     makeReporter: @escaping (RunConfiguration) -> any Reporter
   ) throws {
     self.group = group
     self.makeReporter = makeReporter
-    head = try group.onFirst { try Self.makeHead(directory, address) }
+    head = try group.onFirst { try Self.makeHead(directory, data, address) }
   }
 
-  private static func makeHead(_ directory: String, _ address: TCPAddress?) throws -> Head {
+  private static func makeHead(_ directory: String, _ data: [String], _ address: TCPAddress?) throws -> Head {
     try FileSystem.createDirectory(directory)
-    let (desk, queue) = try ControlDesk.serving(directory)
+    let (desk, queue) = try ControlDesk.serving(directory, data: data)
     for problem in queue.problems { say("warning: \(problem)") }
     let server = try ControlServer(in: directory, at: address, backend: desk) { say($0) }
     say("serving the queue of \(directory) at \(server.socketPath)")
@@ -99,6 +100,8 @@ public final class QueueDaemon {
     do {
       try group.giveBack()
       let configuration = try ConfigurationReader.read(yaml: yaml)
+      // Again: links may lead elsewhere by now, and the daemon may have been started with other folders.
+      _ = try group.onFirst { try head?.queue.confinement.check(configuration) }
       let reporter: any Reporter = head.map { ReporterPair(makeReporter(configuration), $0.desk) } ?? SilentReporter()
       let run = Run(configuration, group: group, reporter: reporter, resume: .auto, control: head?.desk)
       outcome = try run.start() == .finished ? .finished : .stopped

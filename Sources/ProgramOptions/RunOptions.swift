@@ -31,10 +31,11 @@ public struct RunOptions: ParsableArguments {
   public static let endOfDocument = "\n...\n"
 
   /// Standard input up to its end or that of the document: mpirun of Open MPI 5 never tells a rank that its input has ended.
+  /// No more than one piece above what is read.
   private static func readInput() -> Data {
     let end = Data(endOfDocument.utf8)
     var data = Data()
-    while !data.suffix(end.count).elementsEqual(end) {
+    while !data.suffix(end.count).elementsEqual(end), data.count <= ConfigurationReader.mostBytes {
       let piece = FileHandle.standardInput.availableData
       if piece.isEmpty { break }
       data.append(piece)
@@ -46,11 +47,13 @@ public struct RunOptions: ParsableArguments {
   private static func text(of configuration: String) throws -> (text: String, name: String) {
     let isInput = configuration == "-"
     let name = isInput ? "standard input" : configuration
-    let found =
-      isInput
-      ? String(validating: readInput(), as: UTF8.self)
-      : try MappedFile.withBytes(of: configuration) { String(validating: $0, as: UTF8.self) }
-    guard var yaml = found else {
+    let most = ConfigurationReader.mostBytes
+    let data = isInput ? readInput() : try MappedFile.withBytes(of: configuration) { Data($0.prefix(most + 1)) }
+    guard data.count <= most else {
+      throw ConfigurationError(
+        key: "", problem: "expected a YAML file of at most \(most) bytes, found more", origin: name)
+    }
+    guard var yaml = String(validating: data, as: UTF8.self) else {
       throw ConfigurationError(
         key: "", problem: "this is not UTF-8 text; expected a YAML file", origin: name)
     }
@@ -94,6 +97,18 @@ public struct ListeningOptions: ParsableArguments {
         + "daemon's folder.", valueName: "address:port"),
     transform: { try TCPAddress($0) })
   public var listen: TCPAddress?
+
+  public init() {}
+}
+
+/// What the runs of a daemon's queue may read.
+public struct DataOptions: ParsableArguments {
+  @Option(
+    name: .customLong("data"), parsing: .singleValue,
+    help: ArgumentHelp(
+      "A folder that runs may read texts, vocabularies and models in, beside the daemon's own and the one it is started "
+        + "in. May be repeated.", valueName: "folder"), completion: .directory)
+  public var folders: [String] = []
 
   public init() {}
 }

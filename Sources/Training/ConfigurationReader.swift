@@ -6,13 +6,21 @@ import Yams
 /// The defaults, written as YAML, are the schema: a key they do not have is unknown, and what a file or a
 /// flag says is laid over them before decoding. So every key has one name, one default and one type, all
 /// said in the Swift structures.
+///
+/// What is read may come from anybody (a job, a model's file): `BoundedYAML` keeps time and memory small.
 public struct ConfigurationReader {
+  /// The defaults, and what has been laid over them.
+  private let schema: Node
   private var tree: Node
   private var origins: [String: String] = [:]
 
   public init() throws {
-    tree = try Self.node(of: RunConfiguration())
+    schema = try Self.node(of: RunConfiguration())
+    tree = schema
   }
+
+  /// Bytes of a text that is read, at most.
+  public static let mostBytes = BoundedYAML.mostBytes
 
   /// Reads a file's text and settings such as `training.epochs=3`. Throws `ConfigurationError`.
   public static func read(yaml: String?, name: String = "configuration", settings: [String] = []) throws
@@ -21,13 +29,29 @@ public struct ConfigurationReader {
     var reader = try ConfigurationReader()
     if let yaml { try reader.overlay(yaml: yaml, name: name) }
     for setting in settings { try reader.overlay(setting: setting) }
-    return try reader.decode()
+    return try reader.decode { try $0.validate() }
   }
 
-  /// The configuration as YAML, every key given; what it says reads back exactly.
+  /// Reads what a model's file has of the run that made it, which may have had a name that no run gets any more. Throws
+  /// `ConfigurationError`.
+  public static func read(record yaml: String, name: String) throws -> RunConfiguration {
+    var reader = try ConfigurationReader()
+    try reader.overlay(yaml: yaml, name: name)
+    return try reader.decode { try $0.validateSettings() }
+  }
+
+  /// The configuration as YAML, every key given; what it says reads back exactly. Throws `ConfigurationError` for one
+  /// that is too long to be read.
   public static func yaml(of configuration: RunConfiguration) throws -> String {
     let exact = try JSONSerialization.jsonObject(with: JSONEncoder().encode(configuration))
-    return try Yams.serialize(node: readable(node(of: configuration), exact), allowUnicode: true)
+    let yaml = try Yams.serialize(node: readable(node(of: configuration), exact), allowUnicode: true)
+    guard yaml.utf8.count <= BoundedYAML.mostBytes else {
+      throw ConfigurationError(
+        key: "",
+        problem: "the configuration has \(yaml.utf8.count) bytes, every key given; expected at most "
+          + "\(BoundedYAML.mostBytes): shorten its longest lists and texts")
+    }
+    return yaml
   }
 
   private static func node(of configuration: RunConfiguration) throws -> Node {
@@ -61,12 +85,11 @@ public struct ConfigurationReader {
   private mutating func overlay(yaml: String, name: String) throws {
     let found: Node?
     do {
-      found = try Yams.compose(yaml: yaml)
-    } catch let error as YamlError {
+      found = try BoundedYAML.compose(yaml)
+    } catch let error as BoundedYAML.Refusal {
       throw ConfigurationError(
         key: "",
-        problem:
-          "this is not YAML: \("\(error)".prefix(300))\(yaml.contains("\t") ? "; it has tabs: indent with spaces" : "")",
+        problem: "\(error)\(yaml.utf8.contains(UInt8(ascii: "\t")) ? "; it has tabs: indent with spaces" : "")",
         origin: name)
     }
     guard let found, !isNull(found) else { return }  // an empty file says nothing
@@ -79,18 +102,20 @@ public struct ConfigurationReader {
   }
 
   private mutating func overlay(setting: String) throws {
-    let origin = "--set \(setting)"
+    let origin = "--set \(shortened(setting))"
     guard let equals = setting.firstIndex(of: "=") else {
       throw ConfigurationError(key: "", problem: "expected key=value, as in training.epochs=3", origin: origin)
     }
-    let path = setting[..<equals].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    let key = setting[..<equals]
+    guard key.utf8.count <= BoundedYAML.longestKey else { throw unknown([shortened(String(key))], origin) }
+    let path = key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     let text = String(setting[setting.index(after: equals)...])
     let value: Node
     do {
       value = try Self.node(text, isText: RunConfiguration.textKeys.contains(path.joined(separator: ".")))
     } catch {
       throw ConfigurationError(
-        key: path.joined(separator: "."), problem: "'\(text)' is not YAML: put it in quotes", origin: origin)
+        key: String(key), problem: "'\(shortened(text))' is not YAML: put it in quotes (\(error))", origin: origin)
     }
     let keys = path.map { Node($0) }
     let nested = keys.dropFirst().reversed().reduce(value) { Node([($1, $0)]) }
@@ -100,7 +125,7 @@ public struct ConfigurationReader {
   /// What a flag's value says. Where a text is wanted, it need not be YAML: `ROMEO:` would be a mapping.
   private static func node(_ value: String, isText: Bool) throws -> Node {
     let isQuoted = value.hasPrefix("\"") || value.hasPrefix("'")
-    return isText && !isQuoted ? Node(value) : try Yams.compose(yaml: value) ?? Node("")
+    return isText && !isQuoted ? Node(value) : try BoundedYAML.compose(value) ?? Node("")
   }
 
   /// Lays one mapping over the section at `path`.
@@ -109,10 +134,11 @@ public struct ConfigurationReader {
       let name = key.string ?? ""
       let place = path + [name]
       let dotted = place.joined(separator: ".")
-      guard let present = node(at: place) else { throw unknown(place, origin(key)) }
+      guard let present = node(at: place, in: schema) else { throw unknown(place, origin(key)) }
       origins[dotted] = origin(key)
       guard case .mapping = present else {
         try checkChoice(value, dotted, origin(key))
+        try checkNumbers(value, place, origin(key))
         tree = replacing(tree, at: place[...], with: value)
         continue
       }
@@ -125,7 +151,7 @@ public struct ConfigurationReader {
     }
   }
 
-  private func decode() throws -> RunConfiguration {
+  private func decode(_ validate: (RunConfiguration) throws -> Void) throws -> RunConfiguration {
     let configuration: RunConfiguration
     do {
       configuration = try YAMLDecoder().decode(RunConfiguration.self, from: tree)
@@ -133,7 +159,7 @@ public struct ConfigurationReader {
       throw explain(error)
     }
     do {
-      try configuration.validate()
+      try validate(configuration)
     } catch var error as ConfigurationError {
       error.origin = origin(of: error.key)
       throw error
@@ -162,7 +188,7 @@ public struct ConfigurationReader {
       }
     let path = context.codingPath.filter { $0.intValue == nil }.map(\.stringValue)
     let key = path.joined(separator: ".")
-    let found = node(at: path)?.string.map { "'\($0)'" } ?? "something else"
+    let found = node(at: path, in: tree)?.string.map { "'\(shortened($0))'" } ?? "something else"
     return ConfigurationError(
       key: key, problem: "\(key) is \(found); expected \(expected)", origin: origin(of: key))
   }
@@ -186,15 +212,29 @@ public struct ConfigurationReader {
     let hint = closest(to: found, among: choices).map { " (did you mean '\($0)'?)" } ?? ""
     throw ConfigurationError(
       key: key,
-      problem: "\(key) is '\(found)'\(hint); expected one of \(choices.joined(separator: ", "))",
+      problem: "\(key) is '\(shortened(found))'\(hint); expected one of \(choices.joined(separator: ", "))",
       origin: origin)
+  }
+
+  /// YAML 1.1 has numbers of base 60, such as 1:30:00, which Yams multiplies out until an integer overflows and traps.
+  private func checkNumbers(_ value: Node, _ path: [String], _ origin: String) throws {
+    guard let standard = node(at: path, in: schema), (standard.array().first ?? standard).tag == Tag(.int) else {
+      return
+    }
+    for case .scalar(let scalar) in [value] + value.array() where scalar.string.contains(":") {
+      let digits = scalar.string.split(separator: ":", omittingEmptySubsequences: false)
+      guard digits.count > 4 || digits.contains(where: { $0.utf8.count > 9 }) else { continue }
+      let key = path.joined(separator: ".")
+      throw ConfigurationError(
+        key: key, problem: "\(key) is '\(shortened(scalar.string))'; expected a whole number", origin: origin)
+    }
   }
 
   private func unknown(_ path: [String], _ origin: String) -> ConfigurationError {
     let key = path.joined(separator: ".")
     let section = path.dropLast()
     let siblings = names(in: Array(section)).map { (section + [$0]).joined(separator: ".") }
-    let everywhere = allKeys(tree, [])
+    let everywhere = allKeys(schema, [])
     let elsewhere = everywhere.first { $0.split(separator: ".").last.map(String.init) == path.last }
     let suggestion = elsewhere ?? closest(to: key, among: siblings) ?? closest(to: key, among: everywhere)
     let hint = suggestion.map { "; did you mean '\($0)'?" } ?? "; configs/README.md lists the keys"
@@ -205,7 +245,7 @@ public struct ConfigurationReader {
 
   private func isNull(_ node: Node) -> Bool { node.null != nil && node.scalar?.style == .plain }
 
-  private func node(at path: [String]) -> Node? {
+  private func node(at path: [String], in tree: Node) -> Node? {
     var node = tree
     for name in path {
       guard case .mapping(let mapping) = node, let next = mapping[Node(name)] else { return nil }
@@ -223,7 +263,7 @@ public struct ConfigurationReader {
   }
 
   private func names(in path: [String]) -> [String] {
-    guard case .mapping(let mapping)? = node(at: path) else { return [] }
+    guard case .mapping(let mapping)? = node(at: path, in: schema) else { return [] }
     return mapping.keys.compactMap(\.string)
   }
 
@@ -235,6 +275,7 @@ public struct ConfigurationReader {
 
 /// The candidate that takes the fewest single-letter changes, if they are few enough to be a slip.
 func closest(to word: String, among candidates: [String]) -> String? {
+  guard word.utf8.count <= BoundedYAML.longestKey else { return nil }
   let ranked = candidates.map { ($0, editDistance(word.lowercased(), $0.lowercased())) }
   guard let best = ranked.min(by: { $0.1 < $1.1 }), best.1 <= max(2, word.count / 4) else { return nil }
   return best.0

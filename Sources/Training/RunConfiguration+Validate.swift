@@ -21,6 +21,25 @@ extension RunConfiguration {
 
   /// Throws a `ConfigurationError` for the first value that cannot be.
   public func validate() throws {
+    try validateName()
+    try validateSettings()
+  }
+
+  /// Bytes of a name: what is made of it in a folder (files, and their partial ones) has room for more.
+  static let longestName = 100
+  /// What the daemon has in the folder of its runs.
+  static let takenNames: Set = ["control.sock", "control.token", "control.token.partial"]
+
+  private func validateName() throws {
+    try check(
+      "name", name, !name.hasPrefix("-"), "one that does not begin with '-', which programs take for an option")
+    try check(
+      "name", "one of \(name.utf8.count) bytes", name.utf8.count <= Self.longestName, "at most \(Self.longestName)")
+    try check("name", name, !Self.takenNames.contains(name), "another one: the daemon has a file of that name")
+  }
+
+  /// All but what has become stricter for the names of new runs.
+  func validateSettings() throws {
     try check("name", name, Self.isFolderName(name), "a name for a folder: letters, digits, '.', '_' and '-'")
     try check(
       "model.embeddingSize", model.embeddingSize, (1...1 << 20).contains(model.embeddingSize), "a number from 1 to 2^20"
@@ -155,7 +174,7 @@ extension RunConfiguration {
 
   private func check(_ key: String, _ value: some Any, _ holds: Bool, _ expected: String) throws {
     guard !holds else { return }
-    throw ConfigurationError(key: key, problem: "\(key) is \(value); expected \(expected)")
+    throw ConfigurationError(key: key, problem: "\(key) is \(shortened("\(value)")); expected \(expected)")
   }
 
   /// Also refuses what is not a number or has no end.

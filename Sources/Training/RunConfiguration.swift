@@ -177,6 +177,23 @@ public struct OutputConfiguration: Codable, Equatable, Sendable {
 }
 
 extension RunConfiguration {
+  /// Files and folders that a run reads, with the keys that name them. Those that are left out are not among them.
+  public var readPaths: [(key: String, path: String)] {
+    let lists = [
+      ("corpus.text", corpus.text), ("corpus.train", corpus.train), ("corpus.validation", corpus.validation),
+      ("corpus.test", corpus.test),
+    ]
+    let paths = [
+      ("corpus.prepared", corpus.prepared), ("corpus.vocabulary", corpus.vocabulary), ("model.from", model.from),
+    ]
+    return (lists.flatMap { key, list in list.paths.map { (key, $0) } } + paths).filter { !$0.1.isEmpty }
+  }
+
+  /// Folders that a run writes into, likewise.
+  public var writtenPaths: [(key: String, path: String)] {
+    [("corpus.cache", corpus.cache), ("output.directory", output.directory)].filter { !$0.1.isEmpty }
+  }
+
   /// Settings that a run keeps from its first step to its last; all others may change when it is resumed.
   public static var fixedSettings: [(key: String, value: (RunConfiguration) -> String)] {
     [

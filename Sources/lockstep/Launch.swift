@@ -17,7 +17,7 @@ struct Launch: ParsableCommand {
         lockstep launch -n 24 --hostfile hosts configs/ptb-large.yaml --set training.epochs=3
         lockstep launch --hostfile hosts --min-ranks 8 --max-restarts 20 configs/ptb-large.yaml
         lockstep launch --hostfile hosts configs/ptb-large.yaml --dry-run
-        lockstep launch --serve --listen 127.0.0.1:8080
+        lockstep launch --serve --data /data/texts --listen 127.0.0.1:8080
 
       A hostfile is Open MPI's: a host a line, as in 'node1 slots=16'. Without one,
       ranks are on this machine, or where a job of Slurm, PBS or LSF has room for them.
@@ -72,6 +72,7 @@ struct Launch: ParsableCommand {
   @Option(help: "Of --serve: the folder of the runs and their queue.", completion: .directory)
   var directory = "checkpoints"
 
+  @OptionGroup var data: DataOptions
   @OptionGroup var listening: ListeningOptions
   @OptionGroup var choices: RunChoices
 
@@ -80,6 +81,9 @@ struct Launch: ParsableCommand {
   func validate() throws {
     guard serve != (configuration != nil) else {
       throw ValidationError(serve ? "--serve takes no CONFIG: runs are put in its queue" : "name a CONFIG, or --serve")
+    }
+    if !serve, !data.folders.isEmpty {
+      throw ValidationError("--data is for --serve: a run by itself may read whatever you may")
     }
     if serve, !choices.settings.isEmpty { throw ValidationError("--serve takes no --set: runs have settings") }
     for (name, value) in [("-n", ranks), ("--threads", threads), ("--min-ranks", minRanks)] {
@@ -214,7 +218,7 @@ struct Launch: ParsableCommand {
   /// Of lockstepd.
   private func arguments(resume: ResumePolicy) -> [String] {
     let common = ["--log-format", choices.logFormat.rawValue] + (listening.listen.map { ["--listen", "\($0)"] } ?? [])
-    if serve { return ["serve", "--directory", directory] + common }
+    if serve { return ["serve", "--directory", directory] + data.folders.flatMap { ["--data", $0] } + common }
     // A rank's output always looks like a terminal: only here is it known what it really is.
     let progress = choices.progress ?? (Console.outputIsTerminal ? .live : .plain)
     return ["run", "-", "--resume", resume.rawValue, "--progress", progress.rawValue] + common

@@ -12,10 +12,12 @@ struct ServeCommand: ParsableCommand {
     discussion: """
       Runs are put into the queue with `lockstep job submit` and have their folders below the daemon's. The queue is
       kept on disk: started again, the daemon goes on where it was. A run that fails is marked, and the next one
-      begins; one that has taken the daemon down three times is not begun again.
+      begins; one that has taken the daemon down three times without a new checkpoint is not begun again. Runs may
+      read texts, vocabularies and models in the daemon's folder, in the one it was started in and in those of --data,
+      and keep tokens in the first two.
 
         mpirun -n 4 lockstepd serve
-        mpirun -n 4 lockstepd serve --directory /scratch/runs --listen 127.0.0.1:8080
+        mpirun -n 4 lockstepd serve --directory /scratch/runs --data /scratch/texts --listen 127.0.0.1:8080
 
         lockstep job submit configs/default.yaml
         lockstep job watch
@@ -28,6 +30,8 @@ struct ServeCommand: ParsableCommand {
   @Option(help: "The folder of the runs and their queue.")
   var directory = "checkpoints"
 
+  @OptionGroup var data: DataOptions
+
   @OptionGroup var listening: ListeningOptions
 
   @Option(help: "What is printed of the runs: text for people, json for programs (one object a line).")
@@ -37,7 +41,9 @@ struct ServeCommand: ParsableCommand {
     Console.ignoreBrokenPipes()
     Interruption.catchSignals("lockstepd")
     let status = MPIProgram.run("lockstepd") { group in
-      let daemon = try QueueDaemon(directory: directory, group: group, address: listening.listen) { configuration in
+      let daemon = try QueueDaemon(
+        directory: directory, data: data.folders, group: group, address: listening.listen
+      ) { configuration in
         logFormat.makeReporter(style: .plain, interval: .seconds(configuration.output.reportSeconds))
       }
       return try daemon.serve() ? Interruption.exitStatus : 0

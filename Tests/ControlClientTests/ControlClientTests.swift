@@ -244,6 +244,62 @@ import Testing
     #expect(broken.reason == .lost && broken.description.contains("went away in the middle"))
   }
 
+  /// A daemon may take as long as it likes for an answer while it tells how it stands.
+  @Test func aDaemonMayWorkForLong() async throws {
+    let daemon = daemon
+    let result = try await daemon.serve { request in
+      if request.uri.path == "/v1/status" { return try .json(Status.example()) }
+      try await Task.sleep(for: .seconds(6))
+      return try .json(CheckpointResult(step: 1, path: "x.h5"))
+    } _: {
+      try await ControlClient.with(daemon.address, patience: .seconds(5)) { try await $0.checkpoint().value }
+    }
+    #expect(result.step == 1)
+  }
+
+  /// One that no longer tells is lost.
+  @Test func aDaemonThatHangsWhileItWorksIsLost() async throws {
+    for path in ["/v1/evaluate", "/v1/generate", "/v1/checkpoint"] {
+      let daemon = daemon
+      let asked = Mutex(0)
+      let lost = try await failure {
+        try await daemon.serve { request in
+          if request.uri.path == "/v1/status" { asked.withLock { $0 += 1 } }
+          if request.uri.path == path || asked.withLock({ $0 > 2 }) { try await Task.sleep(for: .seconds(600)) }
+          return try .json(Status.example())
+        } _: {
+          try await ControlClient.with(daemon.address, patience: .seconds(1)) { client in
+            switch path {
+            case "/v1/evaluate": _ = try await client.evaluate(EvaluationRequest())
+            case "/v1/generate": _ = try await client.generate(GenerationRequest()) { _ in }
+            default: _ = try await client.checkpoint()
+            }
+          }
+        }
+      }
+      #expect(lost.reason == .lost && lost.description.contains("does not answer in time"), "\(lost)")
+      #expect(asked.withLock { $0 } >= 1, "\(path)")
+    }
+  }
+
+  /// It takes the connection, as the system does for a stopped process, and says nothing.
+  @Test func aDaemonThatSaysNothingIsLost() async throws {
+    let daemon = daemon
+    for isFollowed in [false, true] {
+      let lost = try await failure {
+        try await daemon.serve { _ in
+          try await Task.sleep(for: .seconds(600))
+          return .text("")
+        } _: {
+          try await ControlClient.with(daemon.address, silence: .seconds(60), patience: .seconds(1)) { client in
+            if isFollowed { try await client.follow { _ in } } else { _ = try await client.jobs() }
+          }
+        }
+      }
+      #expect(lost.reason == .lost && lost.isPassing)
+    }
+  }
+
   @Test func aRequestCanBeGivenUp() async throws {
     let daemon = daemon
     try await daemon.serve { _ in

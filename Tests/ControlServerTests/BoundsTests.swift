@@ -1,5 +1,6 @@
 import ControlAPI
 import Foundation
+import Glibc
 import Testing
 
 @testable import ControlServer
@@ -118,6 +119,97 @@ import Testing
     #expect(throws: RawClient.Failure.self) { try waiting.request("GET", "/v1/status") }
     clients.removeAll()
     #expect(try waiting.answer().status == 200)
+  }
+
+  /// Connections over which nobody has been let in make room for those that come: who may ask is never kept out.
+  @Test func idleStrangersKeepNobodyOut() throws {
+    let server = try TestServer(at: "127.0.0.1:0") { $0.connections = 8 }
+    let headers = ["Authorization": "Bearer \(try server.token())"]
+    let known = try RawClient(port: server.port)
+    #expect(try known.request("GET", "/v1/status", headers: headers).status == 200)
+    let strangers = try (0..<40).map { _ in try RawClient(port: server.port) }
+    try strangers[39].send("GET /v1/status HTTP/1.1\r\n")
+    for _ in 0..<20 { #expect(try server.tcp("GET", "/v1/status", headers: headers).status == 200) }
+    #expect(try known.request("GET", "/v1/status", headers: headers).status == 200, "it keeps its place")
+    #expect(strangers[0].isClosed())
+    // One that was refused is still a stranger.
+    let refused = try RawClient(port: server.port)
+    #expect(try refused.request("GET", "/v1/status").status == 401)
+    let more = try (0..<8).map { _ in try RawClient(port: server.port) }
+    #expect(refused.isClosed())
+    withExtendedLifetime(more) {}
+  }
+
+  @Test func firstHeadsThatDoNotArrive() throws {
+    let server = try TestServer(at: "127.0.0.1:0") { $0.headTime = .milliseconds(500) }
+    let silent = try RawClient(port: server.port)
+    let slow = try server.connect()
+    try slow.send("GET /v1/status HTTP/1.1\r\nX-")
+    #expect(silent.isClosed() && slow.isClosed())
+    let used = try server.connect()
+    #expect(try used.request("GET", "/v1/status").status == 200)
+    usleep(1_000_000)
+    #expect(try used.request("GET", "/v1/status").status == 200, "later ones have longer")
+  }
+
+  /// As curl does with large bodies: the head first, and the rest when it is told to.
+  @Test func bodiesThatAreAskedFor() throws {
+    let server = try TestServer(at: "127.0.0.1:0")
+    let head = "POST /v1/generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+    let client = try server.connect()
+    for body in [#"{"length": 2}"#, #"{"length": 3}"#] {
+      try client.send("\(head)Content-Length: \(body.utf8.count)\r\n\r\n")
+      #expect(try client.head().status == 100)
+      try client.send(body)
+      #expect(try client.answer().status == 200)
+    }
+    // Refused before it is sent.
+    let large = try server.connect()
+    try large.send("\(head)Content-Length: 999999999\r\n\r\n")
+    #expect(try large.answer().status == 413)
+    let stranger = try RawClient(port: server.port)
+    try stranger.send("\(head)Content-Length: 13\r\n\r\n")
+    #expect(try stranger.answer().status == 401)
+  }
+
+  /// A backend that holds up the server's thread does not hold up the end of the program.
+  @Test func theEndDoesNotWaitForAHangingBackend() throws {
+    let server = try TestServer()
+    let end = server.backend.holdUp()
+    let client = try server.connect()
+    try client.send("GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n")
+    #expect(soon { server.backend.isHeldUp })
+    let begin = ContinuousClock.now
+    #expect(!server.server.stop(within: 1))
+    #expect(ContinuousClock.now - begin < .seconds(60))
+    end()
+  }
+
+  /// Programs that the daemon may start have none of its sockets.
+  @Test func socketsAreClosedInOtherPrograms() throws {
+    let server = try TestServer(at: "127.0.0.1:0")
+    let clients = try [server.connect(), RawClient(port: server.port)]
+    for client in clients { _ = try client.request("GET", "/openapi.json") }
+    let own = try socketInodes(server)
+    let sockets = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { CInt($0) }.filter {
+      let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
+      return target.map { own.contains($0) } ?? false
+    }
+    #expect(sockets.count == 4, "two listeners, and a connection of each")
+    for socket in sockets { #expect(fcntl(socket, F_GETFD) & FD_CLOEXEC != 0, "\(socket)") }
+  }
+
+  /// Those at the server's end, as links in /proc/self/fd name them.
+  private func socketInodes(_ server: TestServer) throws -> Set<String> {
+    func rows(_ file: String) throws -> [[Substring]] {
+      try String(contentsOfFile: "/proc/net/\(file)", encoding: .utf8).split(separator: "\n").map {
+        $0.split(separator: " ")
+      }
+    }
+    let port = String(format: ":%04X", server.port)
+    let tcp = try rows("tcp").filter { $0.count > 9 && $0[1].hasSuffix(port) }.map { $0[9] }
+    let unix = try rows("unix").filter { $0.last.map(String.init) == server.server.socketPath }.map { $0[6] }
+    return Set((tcp + unix).map { "socket:[\($0)]" })
   }
 
   @Test func places() throws {

@@ -49,7 +49,22 @@ final class FakeBackend: ControlBackend {
     return Status(mode: .serve, activity: .training, version: "0.1.0", run: run, ranks: ranks, uptime: 61.5)
   }
 
-  func status() -> Status { state.withLock { $0.status } }
+  /// While it is locked, `status` does not return.
+  private let hold = NSLock()
+  private let heldUp = Atomic(false)
+  var isHeldUp: Bool { heldUp.load(ordering: .relaxed) }
+
+  /// Keeps the server's thread in `status` until what is returned is called.
+  func holdUp() -> () -> Void {
+    hold.lock()
+    return { self.hold.unlock() }
+  }
+
+  func status() -> Status {
+    heldUp.store(true, ordering: .relaxed)
+    hold.withLock {}
+    return state.withLock { $0.status }
+  }
 
   func curves(after step: Int, points: Int) throws -> CurveTables {
     var curves = CurveTables(run: "shakespeare")

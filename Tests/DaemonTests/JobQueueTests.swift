@@ -197,6 +197,36 @@ import Testing
     #expect(try queue?.submit(Self.configuration("deadly")).id == 3)
   }
 
+  /// What the daemon dies of need not be the job: one that gets on is begun again.
+  @Test func aNewCheckpointBetweenDeathsLetsAJobGoOn() throws {
+    var queue: JobQueue? = try open()
+    _ = try queue?.submit(Self.configuration("a"))
+    for deaths in 1...7 {
+      try queue?.begin(1)
+      if deaths < 5 { try queue?.savedProgress(1) }
+      queue = nil
+      queue = try open()
+      let job = try #require(try queue?.job(1))
+      // Three deaths after the fourth checkpoint: in the run that made it, and in the two after that.
+      #expect(job.state == (deaths < 6 ? .waiting : .failed) && job.deaths == deaths, "\(deaths)")
+      if job.state == .failed { break }
+    }
+    #expect(try queue?.job(1).error?.contains("died 3 times while it ran, without a new checkpoint") == true)
+  }
+
+  /// Files that were written before there was such a count.
+  @Test func deathsOfOlderFilesCount() throws {
+    var queue: JobQueue? = try open()
+    _ = try queue?.submit(Self.configuration("a"))
+    try queue?.begin(1)
+    queue = nil
+    let text = try String(contentsOfFile: file(1), encoding: .utf8)
+    #expect(text.contains("\"fruitlessDeaths\" : 1,"))
+    let older = text.replacing("\"fruitlessDeaths\" : 1,", with: "").replacing("\"deaths\" : 1", with: "\"deaths\" : 3")
+    try folder.write(".queue/00000001.json", older)
+    #expect(try open().job(1).state == .failed)
+  }
+
   @Test func aJobThatRanWhenTheDaemonDiedIsFirstAgain() throws {
     var queue: JobQueue? = try open()
     for name in ["a", "b", "c"] { _ = try queue?.submit(Self.configuration(name)) }
@@ -238,6 +268,11 @@ import Testing
       ("name: a\n", ["exactly one source"]),
       ("name: ../a\ncorpus: {sampleLines: 10}\n", ["../a", "a name for a folder"]),
       ("name: .queue\ncorpus: {sampleLines: 10}\n", [".queue"]),
+      ("name: -rf\ncorpus: {sampleLines: 10}\n", ["-rf", "does not begin with '-'"]),
+      ("name: control.sock\ncorpus: {sampleLines: 10}\n", ["control.sock", "the daemon has a file"]),
+      ("name: control.token.partial\ncorpus: {sampleLines: 10}\n", ["control.token.partial", "another one"]),
+      ("name: \(String(repeating: "n", count: 5000))\ncorpus: {sampleLines: 10}\n", ["5000 bytes", "at most 100"]),
+      ("name: a\ncorpus: {text: /etc/hostname}\n", ["corpus.text is '/etc/hostname'", folder.path, "--data"]),
       ("- 1\n", ["expected keys and values"]),
       (String(repeating: "[", count: 100_000), ["not YAML"]),
       ("a: \u{0}", ["not YAML"]),

@@ -57,6 +57,59 @@ import Testing
     #expect(missing.status == 1 && missing.error.contains("cannot open nowhere.yaml"))
   }
 
+  /// YAML whose key is made of 10^10 values, in 400 bytes: as a configuration, a setting and a model's metadata.
+  @Test func textsThatWouldKeepAProgramBusy() throws {
+    let folder = try TemporaryFolder()
+    let anchors = (1...9).reduce("&l0 [x, x, x, x, x, x, x, x, x, x]") { inner, level in
+      "&l\(level) [\(inner)\(String(repeating: ", *l\(level - 1)", count: 9))]"
+    }
+    func expectRefused(_ arguments: String..., saying part: String) throws {
+      let outcome = try Programs.run("\(Programs.folder)/lockstep", arguments, in: folder.path, seconds: 60)
+      #expect(outcome.status == 1 && outcome.error.contains(part), "\(arguments): \(outcome.status) \(outcome.error)")
+    }
+    let configuration = try folder.writeSmallConfiguration()
+    try folder.write("hostile.yaml", "? \(anchors) : 1\n")
+    try expectRefused("train", "hostile.yaml", saying: "hostile.yaml: this is not YAML as it is read here: line 1")
+    try expectRefused("train", configuration, "--set", "seed=\(anchors)", saying: "found an anchor")
+    try expectRefused(
+      "train", configuration, "--set", "model.hiddenSizes=[\(String(repeating: "1, ", count: 30_000))1]",
+      saying: "at most 4096 values")
+    try expectRefused("train", configuration, "--set", "seed=1:1:1:1:1:1:1:1:1:1:1:1:1", saying: "a whole number")
+
+    #expect(try Programs.lockstep("train", configuration, in: folder.path).status == 0)
+    let export = try Programs.lockstep(
+      "export", "checkpoints/small", "--output", "model.safetensors", in: folder.path)
+    try #require(export.status == 0, "\(export.error)")
+    for (name, text) in [
+      ("configuration", "? \(anchors) : 1\n"), ("progress", String(repeating: "[", count: 100_000)),
+      ("results", "{\"samples\": [], \"samples\": []}"),
+    ] {
+      try replaceMetadata(
+        name, with: text, of: folder.file("model.safetensors"), as: folder.file("hostile.safetensors"))
+      for arguments in [["inspect"], ["generate"], ["import", "--output", "out.h5"]] {
+        let outcome = try Programs.run(
+          "\(Programs.folder)/lockstep", [arguments[0], "hostile.safetensors"] + arguments.dropFirst(), in: folder.path,
+          seconds: 60)
+        #expect(outcome.status == 1 && outcome.error.contains(name), "\(arguments): \(outcome.status) \(outcome.error)")
+      }
+    }
+  }
+
+  /// Puts another text into the header of a safetensors file: its length in 8 bytes, and as much JSON.
+  private func replaceMetadata(_ name: String, with text: String, of path: String, as copy: String) throws {
+    let file = try Data(contentsOf: URL(fileURLWithPath: path))
+    let length = Int(file.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) })
+    var header = try #require(
+      JSONSerialization.jsonObject(with: file.dropFirst(8).prefix(length)) as? [String: Any])
+    var metadata = try #require(header["__metadata__"] as? [String: String])
+    let key = try #require(metadata.keys.first { $0.hasSuffix(name) })
+    metadata[key] = text
+    header["__metadata__"] = metadata
+    let json = try JSONSerialization.data(withJSONObject: header)
+    let size = withUnsafeBytes(of: UInt64(json.count).littleEndian) { Data($0) }
+    try (size + json + file.dropFirst(8 + length)).write(to: URL(fileURLWithPath: copy))
+  }
+
   @Test func tooLittleMemory() throws {
     let folder = try TemporaryFolder()
     try expectRefused("model.hiddenSizes=[900000]", in: folder, saying: "this run needs about", "model.hiddenSizes")

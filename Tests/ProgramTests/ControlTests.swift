@@ -149,6 +149,36 @@ import Testing
     #expect(outcome.status == 1 && outcome.error.contains("checkpoints/asked"), "\(outcome.error)")
   }
 
+  /// A process that is stopped, or hangs: the system takes connections for it, and nothing is said.
+  @Test func whoeverAsksADaemonThatSaysNothingIsTold() throws {
+    let folder = try TemporaryFolder()
+    let path = try ControlSocket.path(for: folder.path)
+    let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    let bound = withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    try #require(bound == 0 && listen(descriptor, 100) == 0)
+    let commands = ["ask status", "ask evaluate", "ask generate", "job list", "job watch", "view"]
+    let script = """
+      for command in \(commands.map { "'\($0)'" }.joined(separator: " ")); do
+        (\(Programs.folder)/lockstep $command --directory . 2>"$command"; echo "$command: $?") &
+      done
+      wait
+      """
+    let outcome = try Programs.run("bash", ["-c", script], in: folder.path, seconds: 120)
+    #expect(outcome.output.split(separator: "\n").sorted() == commands.map { "\($0): 1" }.sorted(), "\(outcome)")
+    for command in commands {
+      let error = try String(contentsOfFile: folder.file(command), encoding: .utf8)
+      #expect(error.contains("does not answer in time"), "\(command): \(error)")
+    }
+  }
+
   @Test func nothingIsToldWithoutTheToken() throws {
     let folder = try TemporaryFolder()
     let command = try prepare(folder) + endless + set("name=closed") + ["--listen", "127.0.0.1:0"]

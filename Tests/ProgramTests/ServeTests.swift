@@ -81,8 +81,9 @@ import Testing
     #expect(diverged.error?.contains("is not a finite number") == true, "\(diverged.error ?? "")")
     #expect(missed.deaths == 0 && diverged.deaths == 0)
 
-    // One that takes the daemon with it whenever it runs.
-    let deadly = try daemon.submit(configuration, Self.endless + ["name=deadly"])
+    // One that takes the daemon with it whenever it runs, before it has a new checkpoint.
+    let deadly = try daemon.submit(
+      configuration, Self.endless + ["name=deadly", "coordinator.checkpoint=[]", "coordinator.evaluate=[]"])
     let next = try daemon.submit(configuration, ["name=next"])
     for (deaths, victim) in Job.Victim.allCases.enumerated() {
       #expect(try daemon.wait(for: .running, of: deadly).deaths == deaths)
@@ -112,6 +113,16 @@ import Testing
     try expectRefusal(["cancel", "77"], saying: "there is no job 77", in: folder)
     try expectRefusal(["submit", configuration, "--set", "name=c"], saying: "in the queue already", in: folder)
     try expectRefusal(["submit", configuration, "--set", "trainig.epochs=3"], saying: "trainig", in: folder)
+
+    // What a job may name: also through a folder that is served.
+    try FileManager.default.createSymbolicLink(
+      atPath: folder.file("checkpoints/etc"), withDestinationPath: "/etc")
+    for path in ["/etc/hostname", "checkpoints/../../../../../etc/hostname", "checkpoints/etc/hostname"] {
+      for key in ["corpus.text", "corpus.vocabulary", "model.from", "corpus.cache"] {
+        let settings = ["--set", "\(key)=\(path)"] + (key == "corpus.text" ? ["--set", "corpus.sampleLines=0"] : [])
+        try expectRefusal(["submit", configuration] + settings, saying: "\(key) is '\(path)'", in: folder)
+      }
+    }
 
     // The folder is taken.
     let second = try Programs.lockstepd(ranks: 2, ["serve"], in: folder.path, seconds: 60)

@@ -6,6 +6,8 @@ public struct CorpusManifest: Codable, Equatable, Sendable {
   /// The version of the folder's layout this program writes, and the newest it reads.
   public static let formatVersion = 1
   static let fileName = "manifest.json"
+  /// Bytes of the file, many times what the largest number of shards takes.
+  static let mostBytes = 256 << 20
 
   public var formatVersion = CorpusManifest.formatVersion
   public var tokenizer: TokenizerKind
@@ -123,6 +125,11 @@ public struct CorpusManifest: Codable, Equatable, Sendable {
 
   /// Of a file's contents.
   init(json data: Data, path: String) throws {
+    do {
+      try StrictJSON.check(data, bytes: Self.mostBytes, values: Self.mostBytes)
+    } catch let error as JSONFault {
+      throw CorpusError(path, "expected a manifest (\(error))", remedy: CorpusManifest.remedy)
+    }
     do {
       let version = try JSONDecoder().decode(VersionOnly.self, from: data).formatVersion
       guard version <= CorpusManifest.formatVersion else {
