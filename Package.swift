@@ -194,7 +194,7 @@ let package = Package(
     .testTarget(name: "DaemonTests", dependencies: ["Daemon", "ControlAPI", "Files", "TestSupport"]),
     .testTarget(
       name: "ProgramTests", dependencies: ["Checkpoints", "HDF5Files", "ControlAPI", "Files", "TestSupport"],
-      exclude: ["slurm.sh"]),
+      exclude: ["idle_connections.py", "slurm.sh"]),
   ],
   swiftLanguageModes: [.v6]
 )

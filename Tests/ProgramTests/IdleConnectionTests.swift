@@ -16,7 +16,7 @@ struct IdleConnectionTests {
     let prepared = try Programs.lockstep(
       "corpus", "prepare", "--output", "tokens", "sample/sample.txt", in: folder.path)
     try #require(sample.status == 0 && prepared.status == 0, "\(sample.error)\(prepared.error)")
-    try cluster.copy(folder.file("tokens"))
+    try cluster.copy(folder.file("tokens"), "\(Programs.repository)/Tests/ProgramTests/idle_connections.py")
     try cluster.write(
       "small.yaml",
       """
@@ -104,16 +104,17 @@ struct IdleConnectionTests {
   private static func connect(
     _ cluster: SimulatedCluster, from: String, to address: String, _ ports: [String]
   ) throws {
+    let addresses = ports.map { "\(address):\($0)" }.joined(separator: " ")
     try cluster.shell(
       from,
       """
-      ulimit -Sn \(connections * (ports.count + 1))
-      for port in \(ports.joined(separator: " ")); do
-        for ((number = 0; number < \(connections); number++)); do
-          { exec {descriptor}<>"/dev/tcp/\(address)/$port"; } 2>/dev/null || break
-        done
+      python3 idle_connections.py \(connections) \(addresses) >idle-$$ 2>&1 &
+      for ((tenth = 0; tenth < 300; tenth++)); do
+        if grep -q ^open: idle-$$; then exit; fi
+        sleep 0.1
       done
-      sleep 300 >/dev/null 2>&1 &
+      cat idle-$$ >&2
+      exit 1
       """)
   }
 }
