@@ -172,7 +172,8 @@ let package = Package(
         "Checkpoints", "Training", "HDF5Files", "Model", "Corpus", "Kernels", "Files", "TestSupport",
       ]),
     .executableTarget(
-      name: "mpi-fixture", dependencies: ["Daemon", "Training", "Model", "Kernels", "MPI"], path: "Tests/MPIFixture"),
+      name: "mpi-fixture", dependencies: ["Daemon", "Training", "Model", "Kernels", "MPI", "CMPI"],
+      path: "Tests/MPIFixture"),
     .testTarget(name: "MPITests", dependencies: ["TestSupport", "mpi-fixture"]),
     .testTarget(
       name: "ControlServerTests",

@@ -60,7 +60,7 @@ final class MPIGradientExchange: GradientExchange {
   ) throws {
     self.waited = waited
     self.precision = precision
-    machine = try Self.machine(of: all, ranksOfMachine)
+    machine = try Self.machine(of: all, ranksOfMachine).meetingInMemory()
     let isLeader = machine.rank == 0
     // How many machines there are, and how many ranks share theirs.
     var numbers = [Int64](repeating: 0, count: 2)

@@ -35,9 +35,18 @@ public final class MPIRankGroup: RankGroup {
   init(_ watchdog: Watchdog?, ranksOfMachine: Int? = nil) throws {
     self.watchdog = watchdog
     self.ranksOfMachine = ranksOfMachine
-    communicator = try World.communicator("all ranks")
+    communicator = try Self.meetingInMemory(World.communicator("all ranks"), ranksOfMachine)
     farewell = try World.communicator("all ranks, after an error")
     host = World.host
+  }
+
+  /// So that ranks which wait for each other leave their cores to others.
+  private static func meetingInMemory(
+    _ communicator: consuming Communicator, _ ranksOfMachine: Int?
+  ) throws -> Communicator {
+    // Those of several machines send messages, and so do those that pretend to be.
+    if ranksOfMachine != nil { return communicator }
+    return try communicator.meetingInMemory()
   }
 
   /// Some of the ranks of a job.
@@ -84,7 +93,8 @@ public final class MPIRankGroup: RankGroup {
       let farewell = try communicator.split(
         color: color, name: evaluates ? "those that evaluate, after an error" : "those that train, after an error")
     else { preconditionFailure("every rank has a colour") }
-    let group = MPIRankGroup(part, farewell: farewell, ranksOfMachine: ranksOfMachine, watchdog)
+    let group = MPIRankGroup(
+      try Self.meetingInMemory(part, ranksOfMachine), farewell: farewell, ranksOfMachine: ranksOfMachine, watchdog)
     let link = try communicator.split(
       color: evaluates || rank == 0 ? 0 : nil, name: "the first rank and its evaluators")
     switch consume link {
@@ -140,10 +150,9 @@ public final class MPIRankGroup: RankGroup {
     return try call()
   }
 
-  // A rank that waits inside an MPI call burns its core.
   public func waitForAll(_ meanwhile: () -> Void) throws {
     let barrier = Box(try communicator.startBarrier())
-    try barrier.request.waitAsleep(poll: Self.pollMicroseconds, meanwhile)
+    try barrier.request.wait(meanwhile)
   }
 
   public func allArrive() -> Bool {

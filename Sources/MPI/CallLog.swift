@@ -6,7 +6,7 @@ import Synchronization
 public enum CallLog {
   /// A call that waits for other ranks.
   public struct Call: Equatable, Sendable {
-    /// The C function.
+    /// The C function; in words, what ranks do in memory that they share.
     public let name: String
     /// Which ranks make it together, in words.
     public let among: String
@@ -51,10 +51,13 @@ struct StaticCall {
   let ordinal: Int
 
   /// Makes it, and has it seen while it lasts. Throws `MPIError`.
-  func make(_ call: () throws -> Int32) throws {
+  func make(_ call: () throws -> Int32) throws { try during { try checked("\(name)", call()) } }
+
+  /// Has it seen while `body` makes it.
+  func during<Value>(_ body: () throws -> Value) rethrows -> Value {
     CallLog.begin(self)
     defer { CallLog.end() }
-    try checked("\(name)", call())
+    return try body()
   }
 }
 

@@ -71,13 +71,18 @@ extension UInt8: MPINumber {
 public struct Request: ~Copyable {
   private var raw: MPI_Request
   private let call: StaticCall
+  private let bytes: Int
 
-  fileprivate init(_ call: StaticCall, _ start: (UnsafeMutablePointer<MPI_Request?>) throws -> Int32) throws {
+  /// `bytes`: what travels.
+  fileprivate init(
+    _ call: StaticCall, bytes: Int, _ start: (UnsafeMutablePointer<MPI_Request?>) throws -> Int32
+  ) throws {
     var request: MPI_Request? = lockstep_mpi_request_null()
     try checked("\(call.name)", start(&request))
     guard let request else { throw MPIError(call: "\(call.name)", code: -1, message: "it gave no request") }
     raw = request
     self.call = call
+    self.bytes = bytes
   }
 
   deinit { precondition(raw == lockstep_mpi_request_null(), "\(call.name) was started and never waited for") }
@@ -86,26 +91,21 @@ public struct Request: ~Copyable {
   public mutating func isDone() throws -> Bool {
     var done: Int32 = 0
     var request: MPI_Request? = raw
-    try checked("MPI_Test of \(call.name)", MPI_Test(&request, &done, lockstep_mpi_status_ignore()))
-    raw = request ?? lockstep_mpi_request_null()
+    let code = MPI_Test(&request, &done, lockstep_mpi_status_ignore())
+    // What failed is no longer under way.
+    raw = code == MPI_SUCCESS ? request ?? lockstep_mpi_request_null() : lockstep_mpi_request_null()
+    try checked("MPI_Test of \(call.name)", code)
     return done != 0
   }
 
-  /// `MPI_Wait`.
-  public mutating func wait() throws {
-    var request: MPI_Request? = raw
-    try call.make { MPI_Wait(&request, lockstep_mpi_status_ignore()) }
-    raw = request ?? lockstep_mpi_request_null()
-  }
-
-  /// Waits asleep, looking again after so many microseconds, `meanwhile` in between: a rank that waits inside MPI burns its
-  /// core.
-  public mutating func waitAsleep(poll: UInt32, _ meanwhile: () -> Void = {}) throws {
+  /// Waits for it, for long asleep: `MPI_Wait` would burn its core. `meanwhile` is called between two looks.
+  public mutating func wait(_ meanwhile: () -> Void = {}) throws {
+    let patience = Patience(bytes: bytes)
     CallLog.begin(call)
     defer { CallLog.end() }
     while !(try isDone()) {
       meanwhile()
-      usleep(poll)
+      patience.pause()
     }
   }
 }
@@ -116,6 +116,8 @@ public struct Communicator: ~Copyable {
   public let rank: Int
   public let count: Int
   private let calls: CallCounter
+  /// Where its ranks meet without MPI.
+  private var place: MeetingPlace?
 
   /// `name` says which ranks these are, for people.
   init(taking raw: MPI_Comm?, name: StaticString) throws {
@@ -135,27 +137,41 @@ public struct Communicator: ~Copyable {
     MPI_Comm_free(&handle)
   }
 
-  /// Sums element by element over all ranks, in place (`MPI_Allreduce`).
-  public func sum<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>) throws {
-    try calls.next("MPI_Allreduce").make {
-      MPI_Allreduce(
-        lockstep_mpi_in_place(), values.baseAddress, try Self.count(values.count), Number.datatype.raw,
-        try Number.sum.raw, raw)
+  /// The same ranks, which from now on sum, gather, broadcast and wait in memory that all of them see, where there is such
+  /// memory; all take part.
+  public consuming func meetingInMemory() throws -> Communicator {
+    if count > 1 {
+      let made = try MeetingPlace.make(self)
+      place = made
     }
+    return self
+  }
+
+  /// Sums element by element over all ranks, in place (`MPI_Allreduce`).
+  public func sum<Number: MPINumber & AdditiveArithmetic>(_ values: UnsafeMutableBufferPointer<Number>) throws {
+    if let place { return calls.next("a sum in shared memory").during { place.sum(values) } }
+    // Open MPI 4.1.1 sums fewer numbers than there are ranks wrongly.
+    var sent = values + Array(repeating: .zero, count: max(0, count - values.count))
+    try sent.withUnsafeMutableBufferPointer { sent in
+      var request = try startSum(sent)
+      try request.wait()
+    }
+    _ = values.update(fromContentsOf: sent.prefix(values.count))
   }
 
   /// Starts such a sum (`MPI_Iallreduce`). The values are not to be touched until it is done; it moves only
   /// while some MPI call is made.
   public func startSum<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>) throws -> Request {
-    try Request(calls.next("MPI_Iallreduce")) {
+    try Request(calls.next("MPI_Iallreduce"), bytes: values.count * MemoryLayout<Number>.stride) {
       MPI_Iallreduce(
         lockstep_mpi_in_place(), values.baseAddress, try Self.count(values.count), Number.datatype.raw,
         try Number.sum.raw, raw, $0)
     }
   }
 
-  /// What every rank brought, in rank order, on every rank (`MPI_Allgatherv`).
+  /// What every rank brought, in rank order, on every rank (`MPI_Iallgatherv`).
   public func gather(_ bytes: [UInt8]) throws -> [[UInt8]] {
+    if let place { return calls.next("a gather in shared memory").during { place.gather(bytes) } }
     var sizes = [Int64](repeating: 0, count: count)
     sizes[rank] = Int64(bytes.count)
     try sizes.withUnsafeMutableBufferPointer { try sum($0) }
@@ -163,26 +179,39 @@ public struct Communicator: ~Copyable {
     let total = try Self.count(sizes.reduce(0) { $0 + Int($1) })
     let offsets = counts.indices.map { counts[..<$0].reduce(0, +) }
     var all = [UInt8](repeating: 0, count: Int(total))
-    try calls.next("MPI_Allgatherv").make {
-      MPI_Allgatherv(bytes, counts[rank], UInt8.datatype.raw, &all, counts, offsets, UInt8.datatype.raw, raw)
+    // Read and written until it is done.
+    try bytes.withUnsafeBufferPointer { bytes in
+      try counts.withUnsafeBufferPointer { counts in
+        try offsets.withUnsafeBufferPointer { offsets in
+          try all.withUnsafeMutableBufferPointer { all in
+            var request = try Request(calls.next("MPI_Iallgatherv"), bytes: all.count) {
+              MPI_Iallgatherv(
+                bytes.baseAddress, counts[rank], UInt8.datatype.raw, all.baseAddress, counts.baseAddress,
+                offsets.baseAddress, UInt8.datatype.raw, raw, $0)
+            }
+            try request.wait()
+          }
+        }
+      }
     }
     return counts.indices.map { Array(all[Int(offsets[$0])..<Int(offsets[$0] + counts[$0])]) }
   }
 
-  /// Rank 0's bytes, everywhere (`MPI_Bcast`, in pieces that its 32-bit count can say).
+  /// Rank 0's bytes, everywhere (`MPI_Ibcast`, in pieces that its 32-bit count can say).
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws {
+    if let place { return calls.next("a broadcast in shared memory").during { place.broadcast(bytes) } }
     let piece = 1 << 30
     for start in stride(from: 0, to: bytes.count, by: piece) {
-      let part = UnsafeMutableRawBufferPointer(rebasing: bytes[start..<min(start + piece, bytes.count)])
-      try calls.next("MPI_Bcast").make {
-        MPI_Bcast(part.baseAddress, Int32(part.count), UInt8.datatype.raw, 0, raw)
-      }
+      let part = bytes[start..<min(start + piece, bytes.count)]
+      var request = try startBroadcast(
+        UnsafeMutableRawBufferPointer(rebasing: part).assumingMemoryBound(to: UInt8.self))
+      try request.wait()
     }
   }
 
   /// Starts handing rank 0's values to all (`MPI_Ibcast`). They are not to be touched until it is done.
   public func startBroadcast<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>) throws -> Request {
-    try Request(calls.next("MPI_Ibcast")) {
+    try Request(calls.next("MPI_Ibcast"), bytes: values.count * MemoryLayout<Number>.stride) {
       MPI_Ibcast(values.baseAddress, try Self.count(values.count), Number.datatype.raw, 0, raw, $0)
     }
   }
@@ -191,7 +220,7 @@ public struct Communicator: ~Copyable {
   public func startSend<Number: MPINumber>(
     _ values: UnsafeMutableBufferPointer<Number>, to rank: Int
   ) throws -> Request {
-    try Request(calls.nextOfTwo("MPI_Isend")) {
+    try Request(calls.nextOfTwo("MPI_Isend"), bytes: values.count * MemoryLayout<Number>.stride) {
       MPI_Isend(values.baseAddress, try Self.count(values.count), Number.datatype.raw, Int32(rank), 0, raw, $0)
     }
   }
@@ -211,7 +240,7 @@ public struct Communicator: ~Copyable {
   public func startReceive<Number: MPINumber>(
     _ values: UnsafeMutableBufferPointer<Number>, from rank: Int
   ) throws -> Request {
-    try Request(calls.nextOfTwo("MPI_Irecv")) {
+    try Request(calls.nextOfTwo("MPI_Irecv"), bytes: values.count * MemoryLayout<Number>.stride) {
       MPI_Irecv(
         values.baseAddress, try Self.count(values.count), Number.datatype.raw, Int32(rank), 0, raw, $0)
     }
@@ -239,28 +268,28 @@ public struct Communicator: ~Copyable {
     return try Communicator(taking: part, name: Self.machineName)
   }
 
-  /// Waits for all (`MPI_Barrier`).
-  public func barrier() throws { try calls.next("MPI_Barrier").make { MPI_Barrier(raw) } }
-
-  /// Sends to another rank (`MPI_Send`), which calls `receive` with as many numbers.
-  public func send<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>, to rank: Int) throws {
-    try calls.nextOfTwo("MPI_Send").make {
-      MPI_Send(values.baseAddress, try Self.count(values.count), Number.datatype.raw, Int32(rank), 0, raw)
-    }
+  /// Waits for all (`MPI_Ibarrier`).
+  public func barrier() throws {
+    if let place { return calls.next("a barrier in shared memory").during { place.barrier() } }
+    var request = try startBarrier()
+    try request.wait()
   }
 
-  /// Receives from another rank (`MPI_Recv`).
-  public func receive<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>, from rank: Int) throws {
-    try calls.nextOfTwo("MPI_Recv").make {
-      MPI_Recv(
-        values.baseAddress, try Self.count(values.count), Number.datatype.raw, Int32(rank), 0, raw,
-        lockstep_mpi_status_ignore())
-    }
-  }
-
-  /// Starts a barrier (`MPI_Ibarrier`), to be polled by a rank that wants to sleep while it waits.
+  /// Starts such a wait.
   public func startBarrier() throws -> Request {
-    try Request(calls.next("MPI_Ibarrier")) { MPI_Ibarrier(raw, $0) }
+    try Request(calls.next("MPI_Ibarrier"), bytes: 0) { MPI_Ibarrier(raw, $0) }
+  }
+
+  /// Sends to another rank (`MPI_Isend`), which calls `receive` with as many numbers.
+  public func send<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>, to rank: Int) throws {
+    var request = try startSend(values, to: rank)
+    try request.wait()
+  }
+
+  /// Receives from another rank (`MPI_Irecv`).
+  public func receive<Number: MPINumber>(_ values: UnsafeMutableBufferPointer<Number>, from rank: Int) throws {
+    var request = try startReceive(values, from: rank)
+    try request.wait()
   }
 
   private static func count(_ value: Int) throws -> Int32 {

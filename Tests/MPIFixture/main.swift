@@ -28,6 +28,9 @@ let status = MPIProgram.run("fixture") { group in
   if rank == 0 { usleep(200_000) }
   try group.waitForAll()
 
+  try checkMeetings(group, inMemory: true)
+  try checkMeetings(MPIRankGroup(ranksOfMachine: 1), inMemory: false)
+
   // What fails on one rank fails on all, and says whose it was.
   struct Spilt: Error, CustomStringConvertible { let description = "milk" }
   do {
@@ -46,7 +49,9 @@ let status = MPIProgram.run("fixture") { group in
     try checkSkipping(group, times: 9)
   case "learn": try checkLearning(group)
   case "replicas-differ": try checkComparison(group)
+  case "sleep": try checkSleep(group)
   case "deadlock": try deadlock(group)
+  case "mismatch": try mismatch(group)
   case "freeze-first": try freeze(group, rank: 0)
   case "freeze-last": try freeze(group, rank: count - 1)
   case "fail-alone": if rank == count - 1 { throw Spilt() } else { _ = try group.sum([1]) }

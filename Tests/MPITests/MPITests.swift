@@ -45,9 +45,15 @@ import Testing
     #expect(outcome.error.contains("fixture: error on rank 2 ("), "\(outcome.error)")
   }
 
-  /// All wait in MPI for ever, but in calls that do not belong together.
-  @Test func aDeadlockIsFoundNamedAndEnded() throws {
-    let outcome = try fixture(ranks: 3, "deadlock")
+  @Test func aRankThatWaitsLeavesItsCore() throws {
+    let outcome = try fixture(ranks: 3, "sleep")
+    #expect(outcome.status == 0, "\(outcome.output) \(outcome.error)")
+  }
+
+  /// All wait for ever, but in calls that do not belong together.
+  @Test(arguments: ["deadlock", "mismatch"])
+  func aDeadlockIsFoundNamedAndEnded(kind: String) throws {
+    let outcome = try fixture(ranks: 3, kind)
     #expect(outcome.status == 76, "\(outcome.status) \(outcome.error)")
     #expect(outcome.error.contains("rank 2 on "), "\(outcome.error)")
     #expect(outcome.error.contains("(call "), "\(outcome.error)")
