@@ -15,6 +15,7 @@ public enum MPIProgram {
   /// Starts MPI, runs `body` on every rank and returns its exit status, or 1 after an error. An error is printed once if every
   /// rank comes to an end; a rank whose peers are elsewhere says what it met and ends them all.
   public static func run(_ name: String, _ body: (MPIRankGroup) throws -> Int32) -> Int32 {
+    RankBinding.loosen()  // before there are other threads, which would stay bound
     let watchdog = Watchdog()
     let tasks = StartedTasks(ProcessInfo.processInfo.environment)
     // Where there is no mpirun, MPI starts a program of its own.

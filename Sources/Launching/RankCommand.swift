@@ -52,12 +52,13 @@ public struct RankCommand: Equatable, Sendable {
 
   private var binding: [String] {
     switch place {
-    case .here(.none): ["--map-by", "slot:PE=\(threads)", "--bind-to", "core"]
+    // Dealt to cores, and bound to them at first: a rank lets go by itself where nobody says --bind-to (`RankBinding`).
+    case .here(.none): ["--map-by", "slot:PE=\(threads)"]
     // Binding counts from the machine's first core, whichever ones may be used: leave it to the system.
     case .here: ["--map-by", "slot:OVERSUBSCRIBE", "--bind-to", "none"]
     case .hosts(let deals):
       bindsHosts(deals)
-        ? ["--map-by", "slot:PE=\(threads)", "--bind-to", "core"] : ["--map-by", "slot", "--bind-to", "none"]
+        ? ["--map-by", "slot:PE=\(threads)"] : ["--map-by", "slot", "--bind-to", "none"]
     // mpirun counts slots and binds ranks of one thread by itself. A job has its cores to itself already, and Open MPI 5
     // counts them against its slots.
     case .job: threads > 1 ? ["--bind-to", "none"] : []
@@ -117,7 +118,7 @@ public struct RankCommand: Equatable, Sendable {
   public var summary: String {
     let (count, each) = (ranks.map { "\($0)" } ?? "one per slot", "threads each: \(threads)")
     switch place {
-    case .here(.none): return "ranks: \(count), \(each), every thread on a core of its own"
+    case .here(.none): return "ranks: \(count), \(each), a core for every thread"
     case .here(.part): return "ranks: \(count), \(each), on that part of this machine that may be used"
     case .here(.cores): return "ranks: \(count), \(each); they share cores: expect it to be slow"
     case .hosts(let deals):

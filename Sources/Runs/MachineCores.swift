@@ -10,12 +10,18 @@ public struct MachineCores: Codable, Equatable, Sendable {
   public var allowed: [Int]
   /// Whether those are all that this machine has.
   public var isWhole: Bool
+  /// How many of them a container's share of the time amounts to; nil where it has all.
+  public var share: Int?
 
-  public init(count: Int, allowed: [Int], isWhole: Bool) {
+  public init(count: Int, allowed: [Int], isWhole: Bool, share: Int? = nil) {
     self.count = count
     self.allowed = allowed
     self.isWhole = isWhole
+    self.share = share
   }
+
+  /// As many threads as run at once, hyperthreads counted.
+  public var threads: Int { min(allowed.count, share ?? .max) }
 
   /// As the kernel says below `root`.
   public init(root: String = "") {
@@ -39,14 +45,17 @@ public struct MachineCores: Codable, Equatable, Sendable {
     let quota =
       both.count == 2
       ? both : ["quota", "period"].map { read("/sys/fs/cgroup/cpu/cpu.cfs_\($0)_us").flatMap(Double.init) }
-    if let time = quota[0], let period = quota[1], time > 0, period > 0, Int(time / period) < count {
-      count = max(1, Int(time / period))
+    guard let time = quota[0], let period = quota[1], time > 0, period > 0 else { return }
+    let share = max(1, Int(time / period))
+    self.share = share
+    if share < count {
+      count = share
       isWhole = false
     }
   }
 
   /// The numbers of a list such as `0-3,8`.
-  static func expand(_ list: String) -> [Int] {
+  public static func expand(_ list: String) -> [Int] {
     list.split(separator: ",").flatMap { part -> [Int] in
       let ends = part.split(separator: "-").compactMap { Int($0) }
       guard let first = ends.first, let last = ends.last, first <= last else { return [] }

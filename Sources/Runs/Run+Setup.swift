@@ -72,14 +72,7 @@ extension Run {
     let threads = training.reproducible ? 1 : training.threads
     if threads > 0 { try group.together { try OneDNN.setThreads(threads) } }
     let ranksHere = hosts.count { $0 == hosts[group.rank] }
-    let cores = ProcessInfo.processInfo.processorCount
-    if ranksHere > 1, ranksHere * OneDNN.threads > cores {
-      reporter.report(
-        .warning(
-          "\(ranksHere) ranks of \(counted(OneDNN.threads, "thread")) share the \(counted(cores, "core")) of this machine and wait for each "
-            + "other: \(OneDNN.threads > 1 ? "set OMP_NUM_THREADS=\(max(1, cores / ranksHere))" : "start fewer"), or let "
-            + "launch/train start them"))
-    }
+    if let warning = try MachineCores.warning(group) { reporter.report(.warning(warning)) }
     try group.together { try checkMemory(vocabularySize: corpus.vocabulary.count, ranksHere: ranksHere) }
   }
 

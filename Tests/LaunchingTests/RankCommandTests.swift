@@ -23,7 +23,7 @@ import Testing
   @Test func onThisMachine() {
     #expect(
       line(command(Sample.openMPI4, .here(.none), ranks: 2, threads: 3))
-        == "/usr/bin/mpirun --map-by slot:PE=3 --bind-to core -n 2 /opt/lockstepd run -")
+        == "/usr/bin/mpirun --map-by slot:PE=3 -n 2 /opt/lockstepd run -")
     for sharing in [RankCommand.Sharing.part, .cores] {
       #expect(
         line(command(Sample.openMPI5, .here(sharing), ranks: 8))
@@ -58,7 +58,7 @@ import Testing
     let bound = command(launcher, place, ranks: 3, threads: 2)
     #expect(
       line(bound)
-        == "\(launcher.path) --hostfile FILE --map-by slot:PE=2 --bind-to core -n 3 /opt/lockstepd run -")
+        == "\(launcher.path) --hostfile FILE --map-by slot:PE=2 -n 3 /opt/lockstepd run -")
     // Open MPI 5 counts a rank's cores against its slots.
     #expect(bound.hostfileText == (launcher.isOpenMPI4 ? "a slots=2\nb slots=1\n" : "a slots=4\nb slots=2\n"))
     #expect(bound.hostsOfRanks == ["a", "a", "b"])
