@@ -45,6 +45,8 @@ public struct Benchmark {
     public var steps: Int
     /// Median.
     public var stepSeconds: Double
+    /// What steps took in the mean: beside other programs, more than most of them took.
+    public var meanStepSeconds: Double
     public var tokensPerSecond: Double
     /// 10^9 operations a second; those of a step are counted as 6 (sum of gates H (I + H) + H V) B T.
     public var gflops: Double
@@ -79,6 +81,7 @@ public struct Benchmark {
     // As in a run.
     let threads = training.reproducible ? 1 : training.threads > 0 ? training.threads : threads
     if threads != OneDNN.threads { try group.together { try OneDNN.setThreads(threads) } }
+    if let warning = try MachineCores.warning(group) { report("warning: \(warning)") }
     report("\(subject.name): matrix products")
     let ratesBefore = try productRates()
     report("\(subject.name): training")
@@ -120,7 +123,8 @@ public struct Benchmark {
       hidden: configuration.model.outputSize, vocabulary: subject.vocabularySize,
       lanesPerRank: Double(training.batchSize) / Double(group.count), sequenceLength: training.sequenceLength,
       ranks: group.count, threads: OneDNN.threads, steps: count, stepSeconds: step,
-      tokensPerSecond: tokens / step, gflops: gflops, peakGflops: peak * 1e-9, shareOfPeak: gflops / (peak * 1e-9),
+      meanStepSeconds: times.reduce(0, +) / Double(count), tokensPerSecond: tokens / step, gflops: gflops,
+      peakGflops: peak * 1e-9, shareOfPeak: gflops / (peak * 1e-9),
       peakResidentBytes: memory,
       breakdown: Dictionary(uniqueKeysWithValues: zip(StepTimes.Part.allCases.map { "\($0)" }, breakdown)),
       exchange: Result.Exchange(

@@ -48,7 +48,7 @@ struct Evaluate: ParsableCommand {
   }
 
   func run() throws {
-    let model = try model.open()
+    let model = try model.openToCompute()
     switch perToken {
     case nil: break
     case "-": try OutputCheck.standardOutput(madeOf: [self.text])

@@ -15,10 +15,18 @@ struct ModelArgument: ParsableArguments {
     try SavedModel(model) { Console.warn("passed over \($0)") }
   }
 
-  /// Opens it to read or write a token at a time: too little work to be shared by threads, which would wait for each other,
-  /// unless the environment says how many there are to be.
+  /// Opens it to compute with, with all threads. First of all: see `limitSpinning`.
+  func openToCompute() throws -> SavedModel {
+    if OneDNN.threads > 1 { limitSpinning() }
+    if let warning = MachineCores().warning(threads: OneDNN.threads) { Console.warn(warning) }
+    return try open()
+  }
+
+  /// Opens it to read or write one text: too little work to be shared by threads, which would wait for each other, unless the
+  /// environment says how many there are to be.
   func openForOneStream() throws -> SavedModel {
-    if ProcessInfo.processInfo.environment["OMP_NUM_THREADS"] == nil { try OneDNN.setThreads(1) }
+    if ProcessInfo.processInfo.environment["OMP_NUM_THREADS"] != nil { return try openToCompute() }
+    try OneDNN.setThreads(1)
     return try open()
   }
 }

@@ -63,7 +63,7 @@ struct Score: ParsableCommand {
 
   func run() throws {
     try OutputCheck.standardOutput(madeOf: [lines])
-    let model = try model.open()
+    let model = try model.openForOneStream()
     let scorer = try LineScorer(model, begin: begin, end: end)
     let reader = try LineReader(lines)
     let meter = ProgressMeter("scoring")

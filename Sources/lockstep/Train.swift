@@ -1,4 +1,5 @@
 import ArgumentParser
+import Kernels
 import ProgramOptions
 import Runs
 import Training
@@ -19,6 +20,7 @@ struct Train: ParsableCommand {
   @OptionGroup var options: RunOptions
 
   func run() throws {
+    limitSpinning()
     Console.ignoreBrokenPipes()
     // Standard input may keep it waiting: until it is read there is nothing to save.
     let configuration = try options.readConfiguration()

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Daemon
+import Kernels
 import ProgramOptions
 import Runs
 import Training
@@ -59,6 +60,7 @@ struct BenchmarkCommand: ParsableCommand {
   }
 
   func run() throws {
+    limitSpinning()
     let status = MPIProgram.run("lockstepd") { group in
       let subjects = try group.together { try self.subjects(ranks: group.count) }
       let benchmark = Benchmark(group: group) { if group.isFirst { Console.error("lockstepd: \($0)\n") } }

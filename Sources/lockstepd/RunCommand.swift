@@ -1,6 +1,7 @@
 import ArgumentParser
 import ControlAPI
 import Daemon
+import Kernels
 import ProgramOptions
 import Runs
 import Training
@@ -28,6 +29,7 @@ struct RunCommand: ParsableCommand {
   @OptionGroup var listening: ListeningOptions
 
   func run() throws {
+    limitSpinning()
     Console.ignoreBrokenPipes()
     Interruption.catchSignals("lockstepd")
     let status = MPIProgram.run("lockstepd") { group in

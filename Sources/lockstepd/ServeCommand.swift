@@ -1,6 +1,7 @@
 import ArgumentParser
 import ControlAPI
 import Daemon
+import Kernels
 import ProgramOptions
 import Runs
 import Training
@@ -38,6 +39,7 @@ struct ServeCommand: ParsableCommand {
   var logFormat: LogFormat = .text
 
   func run() throws {
+    limitSpinning()
     Console.ignoreBrokenPipes()
     Interruption.catchSignals("lockstepd")
     let status = MPIProgram.run("lockstepd") { group in
