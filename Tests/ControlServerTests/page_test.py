@@ -1,9 +1,11 @@
 """Looks at the live page of a daemon with a browser, as a person would.
 
-    python3 page_test.py "$(lockstep view --no-open | head -n 1)" --restart ./restart --screenshots pictures
+    python3 page_test.py "lockstep view --no-open" --restart ./restart --screenshots pictures
 
 Needs Debian's package `chromium` and nothing beyond Python. The daemon has a run under way that lasts some minutes
-longer. The restart command ends the daemon and starts it again at the same address, and may print a new login link.
+longer. The first command prints a login link; it is run when the browser is there, since a link is good for a minute and a
+browser may take longer to start on a busy machine. The restart command ends the daemon and starts it again at the same
+address, and may print a new link.
 Prints a line for each check and ends with status 1 at the first that fails.
 """
 
@@ -429,13 +431,21 @@ class PageTest:
         passed(f"no errors; {len(self.page.requests)} requests, all to {self.origin}")
 
 
+def link(command):
+    """The first login link that a command prints."""
+    told = subprocess.run(command, shell=True, check=True, timeout=120, stdout=subprocess.PIPE, text=True).stdout
+    links = [word for word in told.split() if "/login?" in word]
+    expect(links, f"expected a login link of {command}, found: {told}")
+    return links[0]
+
+
 def passed(text):
     print(f"ok  {text}", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("link", help="login link of a daemon with a run under way")
+    parser.add_argument("view", help="shell command that prints a login link of a daemon with a run under way")
     parser.add_argument("--restart", help="shell command that restarts the daemon at the same address")
     parser.add_argument("--screenshots", type=Path, help="folder for pictures of the page")
     parser.add_argument("--browser", default="chromium", help="the program (default: chromium)")
@@ -452,7 +462,7 @@ def main():
     signal.signal(signal.SIGALRM, too_late)
     signal.alarm(options.seconds)
     with Browser(options.browser) as browser:
-        test = PageTest(browser, options.link, options.restart, options.screenshots)
+        test = PageTest(browser, link(options.view), options.restart, options.screenshots)
         try:
             test.run()
         except (AssertionError, RuntimeError) as error:

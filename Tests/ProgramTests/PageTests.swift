@@ -36,9 +36,9 @@ import Testing
     try daemon.waitForStep(10, of: "seen")
     let test = "\(Programs.repository)/Tests/ControlServerTests/page_test.py"
     let restart = "touch wanted; until [ -e again ]; do sleep 0.1; done; cat again"
-    let link = try view(directory, in: folder)
+    let view = "'\(Programs.folder)/lockstep' view --no-open --directory \(directory)"
     let outcome = OutcomeBox()
-    let arguments = [test, link, "--restart", restart, "--seconds", "500"]
+    let arguments = [test, view, "--restart", restart, "--seconds", "500"]
     // Not of the few threads that tests share.
     Thread.detachNewThread { [folder = folder.path] in
       let result = Result { try Programs.run("python3", arguments, in: folder, seconds: 520) }
@@ -51,7 +51,7 @@ import Testing
     if ended() == nil {
       try daemon.kill(.allRanks)
       try daemon.start()
-      try folder.write("link", view(directory, in: folder))
+      try folder.write("link", link(directory, in: folder))
       // Not to be read before it is whole.
       try FileSystem.rename(folder.file("link"), to: folder.file("again"))
     }
@@ -65,7 +65,7 @@ import Testing
   }
 
   /// A link for one visit.
-  private func view(_ directory: String, in folder: TemporaryFolder) throws -> String {
+  private func link(_ directory: String, in folder: TemporaryFolder) throws -> String {
     let outcome = try Programs.lockstep("view", "--no-open", "--directory", directory, in: folder.path)
     return try #require(outcome.lines.first, "\(outcome.error)")
   }
