@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""How fast PyTorch trains stacked LSTM language models with DistributedDataParallel over gloo.
+"""How fast PyTorch trains stacked LSTM language models: with DistributedDataParallel over gloo, or as one process.
 
 Starts a process for each rank, of one thread, bound to a core of its own, and trains on random tokens in 32 bits:
 forward, cross-entropy, backward, all-reduce, clipping by the global norm, a step of plain SGD. State is carried from
 window to window, without its history. Prints one JSON object:
 
     venv/bin/python Benchmarks/reference/ddp.py --shape 2x200,10000,10,35 --seconds 4
+    venv/bin/python Benchmarks/reference/ddp.py --shape 2x200,10000,20,35 --ranks 1 --threads 2
+
+One rank is a plain process without DistributedDataParallel. --unbound lets the system move ranks between cores, which is
+better where other programs run.
 
 The settings are those that were fastest on a CPU: nn.LSTM goes through oneDNN, gradients lie in the buckets that are
 exchanged, that of an embedding of many rows is sparse, and glibc keeps freed memory (a fused optimizer, or one over
@@ -38,16 +42,18 @@ def main():
     if arguments.rank is not None:
         return train(arguments)
     cores = whole_cores()
-    if len(cores) < arguments.ranks:
-        sys.exit(f"ddp.py: expected a core for each of {arguments.ranks} ranks, found {len(cores)}: give fewer --ranks "
-                 "or start it with a wider affinity")
+    needed = arguments.ranks * arguments.threads
+    if len(cores) < needed:
+        sys.exit(f"ddp.py: expected a core for each of {needed} threads, found {len(cores)}: give fewer --ranks or "
+                 "--threads, or start it with a wider affinity")
     begun = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ddp.py: asked to end"))  # not without ending the ranks
     with tempfile.TemporaryDirectory(prefix="lockstep-ddp-") as folder:
         ranks = []
         try:
             for rank in range(arguments.ranks):
-                ranks.append(start(arguments, rank, cores[rank], folder, begun))
+                own = cores[rank * arguments.threads:][:arguments.threads]
+                ranks.append(start(arguments, rank, cores if arguments.unbound else own, folder, begun))
             wait(ranks)
             told = [json.load(process.stdout) for process in ranks]
         finally:
@@ -63,6 +69,8 @@ def parse():
     parser.add_argument("--shape", type=Shape, required=True, metavar="LAYERSxHIDDEN,VOCABULARY,LANES,STEPS",
                         help="of the model and of a rank's window: lanes of so many steps")
     parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="of each rank")
+    parser.add_argument("--unbound", action="store_true", help="do not bind ranks to cores")
     parser.add_argument("--steps", type=int, help="how many to measure")
     parser.add_argument("--seconds", type=float, default=4, help="without --steps: about how long to measure")
     parser.add_argument("--plain-malloc", action="store_true",
@@ -71,7 +79,7 @@ def parse():
     parser.add_argument("--as-it-comes", action="store_true",
                         help="--plain-malloc, gradients copied to the buckets and back, a dense gradient of the "
                         "embedding, subnormal numbers kept: no setting but that of one thread")
-    for name, kind in (("--rank", int), ("--core", int), ("--folder", str), ("--begun", float)):
+    for name, kind in (("--rank", int), ("--cores", str), ("--folder", str), ("--begun", float)):
         parser.add_argument(name, type=kind, help=argparse.SUPPRESS)  # what a rank is told
     arguments = parser.parse_args()
     arguments.plain_malloc |= arguments.as_it_comes
@@ -108,13 +116,13 @@ class Shape:
         return 6 * weights * self.lanes * self.steps
 
 
-def start(arguments, rank, core, folder, begun):
+def start(arguments, rank, cores, folder, begun):
     """This program again, as one rank. The parent stays small: what it has resident would count as the rank's."""
-    environment = dict(os.environ, OMP_NUM_THREADS="1", GLOO_SOCKET_IFNAME="lo")
+    environment = dict(os.environ, OMP_NUM_THREADS=str(arguments.threads), GLOO_SOCKET_IFNAME="lo")
     if not arguments.plain_malloc:
         environment.update(MALLOC_MMAP_MAX_="0", MALLOC_TRIM_THRESHOLD_=str(1 << 40))
-    command = [sys.executable, os.path.abspath(__file__), *sys.argv[1:], "--rank", str(rank), "--core", str(core),
-               "--folder", folder, "--begun", repr(begun)]
+    command = [sys.executable, os.path.abspath(__file__), *sys.argv[1:], "--rank", str(rank),
+               "--cores", ",".join(map(str, cores)), "--folder", folder, "--begun", repr(begun)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
 
 
@@ -141,6 +149,7 @@ def summary(arguments, ranks):
     return {
         "shape": shape.text,
         "ranks": arguments.ranks,
+        "threads": arguments.threads,
         "pytorch": first["pytorch"],
         "steps": first["steps"],
         "stepSeconds": first["stepSeconds"],
@@ -157,11 +166,11 @@ def summary(arguments, ranks):
 
 def train(arguments):
     """What one rank does; it prints what it found."""
-    os.sched_setaffinity(0, {arguments.core})  # before PyTorch counts cores
+    os.sched_setaffinity(0, set(map(int, arguments.cores.split(","))))  # before PyTorch counts cores
     import torch
     from torch import distributed
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(arguments.threads)
     torch.set_flush_denormal(not arguments.as_it_comes)
     torch.manual_seed(1)
     imported = peak_resident()
@@ -239,7 +248,9 @@ def make_step(torch, arguments):
             vectors, state = self.lstm(self.embedding(inputs), state)
             return self.output(vectors), state
 
-    model = DistributedDataParallel(LanguageModel(), gradient_as_bucket_view=not arguments.as_it_comes)
+    model = LanguageModel()
+    if arguments.ranks > 1:
+        model = DistributedDataParallel(model, gradient_as_bucket_view=not arguments.as_it_comes)
     parameters = list(model.parameters())
     optimizer = torch.optim.SGD(parameters, lr=RATE)
     generator = torch.Generator().manual_seed(arguments.rank + 1)
