@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Kernels
 import Training
@@ -11,7 +12,8 @@ extension MachineCores {
     let remedy =
       (threads > fitting ? "set OMP_NUM_THREADS=\(fitting)" : "start fewer")
       + (ranks == 1 ? "" : ", or let launch/train start them")
-    return "\(who) share the \(counted(self.threads, "processor")) that may be used here and wait for each other: \(remedy)"
+    return
+      "\(who) share the \(counted(self.threads, "processor")) that may be used here and wait for each other: \(remedy)"
   }
 
   /// The same for all ranks of this rank's host; each may be bound to others of its processors. All ranks take part.
