@@ -99,7 +99,7 @@ import Testing
       ], in: folder)
     defer { run.endByForce() }
     // It listens: the signal is blocked.
-    let id = try run.value("its process") {
+    let id = try run.value("its process") { () -> pid_t? in
       let text = try? String(contentsOfFile: folder.file("id"), encoding: .utf8)
       guard let id = text.flatMap({ pid_t($0.trimmingCharacters(in: .whitespacesAndNewlines)) }) else { return nil }
       let status = (try? String(contentsOfFile: "/proc/\(id)/status", encoding: .utf8)) ?? ""
