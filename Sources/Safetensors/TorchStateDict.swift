@@ -52,8 +52,8 @@ struct TorchStateDict {
   private static let mostParts = 16
 
   private static func parts(of name: String) -> [Substring] {
-    name.split(separator: ".", maxSplits: mostParts - 1, omittingEmptySubsequences: false)
-      .filter { $0 != "module" && $0 != "_orig_mod" }
+    name.utf8.split(separator: UInt8(ascii: "."), maxSplits: mostParts - 1, omittingEmptySubsequences: false)
+      .map { Substring($0) }.filter { $0 != "module" && $0 != "_orig_mod" }
   }
 
   /// Leaves out what all names begin with, if the model's own follow it.
