@@ -48,31 +48,31 @@ struct TorchStateDict {
 
   // MARK: - Names
 
+  /// Parts of a name that are looked at: a file may have names of any length.
+  private static let mostParts = 16
+
   private static func parts(of name: String) -> [Substring] {
-    name.split(separator: ".", omittingEmptySubsequences: false).filter { $0 != "module" && $0 != "_orig_mod" }
+    name.utf8.split(separator: UInt8(ascii: "."), maxSplits: mostParts - 1, omittingEmptySubsequences: false)
+      .map { Substring($0) }.filter { $0 != "module" && $0 != "_orig_mod" }
   }
 
   /// Leaves out what all names begin with, if the model's own follow it.
   private static func withoutCommonParts(_ names: [[Substring]]) -> [[Substring]] {
-    guard let first = names.first else { return names }
-    let common = first.indices.prefix { index in names.allSatisfy { $0.count > index && $0[index] == first[index] } }
-    for count in 0...common.count {
-      let rest = names.map { Array($0.dropFirst(count)) }
-      if rest.contains(where: { $0 == ["encoder", "weight"] || $0 == ["decoder", "weight"] }) { return rest }
-    }
-    return names
+    let matrices = names.filter { $0.suffix(2) == ["encoder", "weight"] || $0.suffix(2) == ["decoder", "weight"] }
+    guard let common = matrices.map({ $0.dropLast(2) }).min(by: { $0.count < $1.count }),
+      names.allSatisfy({ $0.count > common.count && $0.starts(with: common) })
+    else { return names }
+    return names.map { Array($0.dropFirst(common.count)) }
   }
 
   /// The name in `RNNModel`, and whether WeightDrop made another tensor of it.
   private static func name(_ parts: [Substring]) -> (name: String, isRaw: Bool) {
     var parts = parts
-    if parts.count == 3, parts[0] == "rnns", let layer = Int(parts[1]),
-      let match = parts[2].wholeMatch(of: #/(.*)_l0(_raw)?/#)
-    {
-      parts = ["rnn", "\(match.1)_l\(layer)\(match.2 ?? "")"]
+    let isRaw = parts.last?.hasSuffix("_raw") ?? false
+    if isRaw, let last = parts.popLast() { parts.append(last.dropLast(4)) }
+    if parts.count == 3, parts[0] == "rnns", let layer = Int(parts[1]), parts[2].hasSuffix("_l0") {
+      parts = ["rnn", "\(parts[2].dropLast(3))_l\(layer)"]
     }
-    let name = parts.joined(separator: ".")
-    let isRaw = name.firstMatch(of: #/_l[0-9]+_raw$/#) != nil
-    return (isRaw ? String(name.dropLast(4)) : name, isRaw)
+    return (parts.joined(separator: "."), isRaw)
   }
 }

@@ -91,6 +91,8 @@ import Testing
     ("POST", "/v1/generate", #"{"stream":1}"#, "stream: expected true or false"),
     ("POST", "/v1/generate", #"{"prompt":["a"]}"#, "prompt: expected a text"),
     ("POST", "/v1/generate", #"{"prompt":"\ud800"}"#, "prompt: expected a text"),
+    ("POST", "/v1/generate", #"{"begin":false}"#, "prompt: expected a text where begin is false, found an empty one"),
+    ("POST", "/v1/generate", #"{"begin":0}"#, "begin: expected true or false"),
     ("POST", "/v1/generate", #"{"lenght":5}"#, "unknown field 'lenght'; known here: prompt, length"),
     ("POST", "/v1/generate", #"{"length":5"#, "JSON"),
     ("POST", "/v1/generate", #"[]"#, "expected a JSON object"),

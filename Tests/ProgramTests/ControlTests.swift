@@ -117,6 +117,17 @@ import Testing
     #expect(evaluation.tokens == report.predictions)
     #expect(abs(evaluation.loss - report.loss) < 1e-5, "\(evaluation.loss), lockstep evaluate \(report.loss)")
 
+    // A prompt means the same to the daemon and to the command line: it begins a line, or does not.
+    request.temperature = 0
+    for begin in [true, false] {
+      request.begin = begin
+      let text = try socket.post("/v1/generate", request).value(GenerationResult.self).text
+      let written = try Programs.lockstep(
+        "generate", checkpoint.path, "--prompt", "the", "--length", "100", "--temperature", "0",
+        begin ? "--begin" : "--no-begin", in: folder.path)
+      #expect(written.output == "the\(text)\n", "\(written.error)")
+    }
+
     try daemon.expectIdle("while the run pauses")
     #expect(try socket.get("/v1/status").value(Status.self).run?.step == run.step)
   }

@@ -207,6 +207,21 @@ import Training
     expectError(#"tensor "\#(renamed[place].name)": expected [16, 3], found [3, 16]"#) { _ = try load(misshapen) }
   }
 
+  /// However long and nested names are, an error comes at once and is short.
+  @Test func namesOfAnyLengthAreRefused() throws {
+    let deep = String(repeating: "a.", count: 1_000_000)
+    let long = String(repeating: "_l0", count: 1_000_000) + "_raw"
+    for prefix in [deep, long, String(repeating: ".", count: 1_000_000)] {
+      let renamed = try foreign(.lstm).map { tensor in
+        var tensor = tensor
+        tensor.name = prefix + tensor.name
+        return tensor
+      }
+      let said = message { _ = try load(renamed) }
+      #expect(said.contains("found no such tensor among 11") && said.utf8.count < 5_000, "\(said.prefix(500))")
+    }
+  }
+
   @Test func twoModelsInOneFileAreRefused() throws {
     let tensors = try foreign(.lstm)
     var copy = tensors[0]
