@@ -30,9 +30,10 @@ final class MeetingPlace {
   /// For which a rank spins: longer than it takes to wake one up, short beside a step.
   private static let spin: Int64 = 50_000
 
-  /// All ranks of the communicator take part. Nil, on all alike, where they cannot see the same memory: on several machines, for
-  /// one. Throws `MPIError`.
+  /// All ranks of the communicator take part. Nil, on all alike, where they are of several machines, or cannot see the same
+  /// memory. Throws `MPIError`.
   static func make(_ ranks: borrowing Communicator) throws -> MeetingPlace? {
+    guard try areOfOneMachine(ranks) else { return nil }
     let size = start + ranks.count * 2 * stride
     let made = ranks.rank == 0 ? SharedFile.make(size: size) : nil
     var place: [Int64] = made?.place ?? Array(repeating: -1, count: SharedFile.placeCount)
@@ -42,6 +43,16 @@ final class MeetingPlace {
     try missing.withUnsafeMutableBufferPointer { try ranks.sum($0) }
     guard missing[0] == 0, let file else { return nil }
     return MeetingPlace(rank: ranks.rank, count: ranks.count, memory: file.takeMemory())
+  }
+
+  /// As MPI sees it, for which a container may be a machine.
+  private static func areOfOneMachine(_ ranks: borrowing Communicator) throws -> Bool {
+    var part = lockstep_mpi_comm_null()
+    try checked("MPI_Comm_split_type", lockstep_mpi_split_shared(ranks.raw, Int32(ranks.rank), &part))
+    defer { MPI_Comm_free(&part) }
+    var count: Int32 = 0
+    try checked("MPI_Comm_size", MPI_Comm_size(part, &count))
+    return Int(count) == ranks.count
   }
 
   private init(rank: Int, count: Int, memory: UnsafeMutableRawBufferPointer) {
