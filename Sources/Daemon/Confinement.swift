@@ -51,7 +51,7 @@ struct Confinement: Sendable {
     var missing: [Substring] = []
     while true {
       if let real = realPath(known.isEmpty ? "." : String(known)) {
-        return ([real == "/" ? "" : real] + missing.map(String.init)).joined(separator: "/")
+        return missing.isEmpty ? real : "\(real == "/" ? "" : real)/\(missing.joined(separator: "/"))"
       }
       var status = stat()
       guard errno == ENOENT, !known.isEmpty, lstat(String(known), &status) != 0 else { return nil }

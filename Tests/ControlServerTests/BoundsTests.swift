@@ -141,14 +141,14 @@ import Testing
   }
 
   @Test func firstHeadsThatDoNotArrive() throws {
-    let server = try TestServer(at: "127.0.0.1:0") { $0.headTime = .milliseconds(500) }
+    let server = try TestServer(at: "127.0.0.1:0") { $0.headTime = .seconds(2) }
     let silent = try RawClient(port: server.port)
     let slow = try server.connect()
     try slow.send("GET /v1/status HTTP/1.1\r\nX-")
     #expect(silent.isClosed() && slow.isClosed())
     let used = try server.connect()
     #expect(try used.request("GET", "/v1/status").status == 200)
-    usleep(1_000_000)
+    usleep(3_000_000)
     #expect(try used.request("GET", "/v1/status").status == 200, "later ones have longer")
   }
 
@@ -197,6 +197,7 @@ import Testing
     }
     #expect(sockets.count == 4, "two listeners, and a connection of each")
     for socket in sockets { #expect(fcntl(socket, F_GETFD) & FD_CLOEXEC != 0, "\(socket)") }
+    withExtendedLifetime(clients) {}
   }
 
   /// Those at the server's end, as links in /proc/self/fd name them.

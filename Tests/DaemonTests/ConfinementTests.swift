@@ -56,7 +56,7 @@ import Training
       "private/key/secret", "runs/out/key/secret", "runs/../private/key/secret", "runs/in/../private", "data-2/c.txt",
       "data/up/private", "runs/nowhere", "runs/not/../../private/key/secret", "runs/a.txt/..", "data/up",
     ]
-    for path in paths.map(folder.file) + ["/etc/passwd", "../x", "/", "/proc/self/root/etc/passwd", "runs\u{0}/../.."] {
+    for path in paths.map(folder.file) + ["/etc/passwd", "../x", "/", "/proc/self/root/etc/passwd"] {
       for (key, change) in Self.names(path) {
         let found = refusal(change)
         #expect(found?.hasPrefix("\(key) is '\(path.prefix(200))'; expected a path") == true, "\(found ?? "allowed")")
