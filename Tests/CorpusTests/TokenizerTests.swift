@@ -17,7 +17,7 @@ import Testing
     var survey = TextSurvey(kind)
     let stretch = try TextStretch(wholeOf: folder.write("text", text))
     _ = try survey.read([stretch], gatherWords: true) { _ in }
-    return survey.vocabulary(minimumCount: 1, maximumSize: 0)
+    return try survey.vocabulary(minimumCount: 1, maximumSize: 0)
   }
 
   @Test(arguments: [TokenizerKind.characters, .bytes], texts)
@@ -93,7 +93,7 @@ import Testing
     let stretch = try TextStretch(wholeOf: path)
     var survey = TextSurvey(kind)
     let count = try survey.read([stretch], gatherWords: true, pieceSize: pieceSize) { _ in }
-    let vocabulary = survey.vocabulary(minimumCount: 1, maximumSize: 0)
+    let vocabulary = try survey.vocabulary(minimumCount: 1, maximumSize: 0)
     #expect(try vocabulary == self.vocabulary(kind, text))
 
     let tokenizer = Tokenizer(vocabulary: vocabulary)
