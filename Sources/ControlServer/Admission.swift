@@ -1,7 +1,5 @@
-import Glibc
 import NIOCore
 import NIOHTTPTypes
-import NIOPosix
 import Synchronization
 
 /// On a listener: who has a place among so many connections.

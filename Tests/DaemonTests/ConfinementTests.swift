@@ -13,7 +13,7 @@ import Training
 
   /// runs is served and data named; private is neither. Tests are started in the repository.
   init() throws {
-    folder = try TemporaryFolder()
+    let folder = try TemporaryFolder()
     for name in ["runs/sub", "data", "data-2", "private/key"] { try FileSystem.createDirectory(folder.file(name)) }
     for name in ["runs/a.txt", "data/b.txt", "data-2/c.txt", "private/key/secret"] { try folder.write(name, "text\n") }
     func link(_ path: String, to target: String) throws {
@@ -25,6 +25,7 @@ import Training
     try link("data/up", to: "..")
     try link("served", to: "runs")
     confinement = try Confinement(serving: folder.file("served"), data: [folder.file("data")])
+    self.folder = folder
   }
 
   private func refusal(_ change: (inout RunConfiguration) -> Void) -> String? {
