@@ -170,7 +170,7 @@ extension ModelCard {
         return try decode(Data(text.utf8), over: defaults)
       } catch {
         throw CheckpointError.malformed(
-          path: "\(source), \(name)", problem: "expected JSON as it is written here: \(error)")
+          path: "\(source), \(name)", problem: "expected JSON as it is written here: \("\(error)".prefix(300))")
       }
     }
     self.vocabulary = vocabulary
@@ -184,7 +184,7 @@ extension ModelCard {
   fileprivate static func tokenizer(_ name: String, _ source: String) throws -> TokenizerKind {
     if let kind = TokenizerKind(rawValue: name) { return kind }
     throw CheckpointError.malformed(
-      path: "\(source), vocabulary", problem: "expected a tokenizer this program has, found \(name)")
+      path: "\(source), vocabulary", problem: "expected a tokenizer this program has, found \(name.prefix(40))")
   }
 }
 

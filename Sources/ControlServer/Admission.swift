@@ -17,6 +17,8 @@ final class Admission: ChannelDuplexHandler, Sendable {
     var taken = 0
     /// Those over which nobody has been let in, the oldest first.
     var strangers: [any Channel] = []
+    /// Those that were accepted when all places were taken by others than strangers: they wait for one.
+    var held: [any Channel] = []
     /// Whether the listener has been kept from accepting more.
     var isWaiting = false
   }
@@ -30,16 +32,22 @@ final class Admission: ChannelDuplexHandler, Sendable {
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let channel = unwrapInboundIn(data)
-    let surplus = state.withLock { state -> (any Channel)? in
+    let (hasPlace, surplus) = state.withLock { state -> (Bool, (any Channel)?) in
+      let isFull = state.taken >= places
+      guard !isFull || !state.strangers.isEmpty else {
+        state.held.append(channel)
+        return (false, nil)
+      }
       // The newest stays: else no stranger could ever be let in.
-      let surplus = state.taken >= places && !state.strangers.isEmpty ? state.strangers.removeFirst() : nil
+      let surplus = isFull ? state.strangers.removeFirst() : nil
       state.taken += 1
       state.strangers.append(channel)
-      return surplus
+      return (true, surplus)
     }
+    guard hasPlace else { return }
     surplus?.close(promise: nil)
     let listener = context.channel
-    channel.closeFuture.whenComplete { _ in if self.leave(channel) { listener.read() } }
+    channel.closeFuture.whenComplete { _ in self.leave(channel, listener) }
     context.fireChannelRead(data)
   }
 
@@ -51,13 +59,20 @@ final class Admission: ChannelDuplexHandler, Sendable {
     if hasRoom { context.read() }
   }
 
-  /// Whether the listener waits for the place.
-  private func leave(_ channel: any Channel) -> Bool {
-    state.withLock { state in
+  func handlerRemoved(context: ChannelHandlerContext) {
+    for channel in state.withLock({ $0.held }) { channel.close(promise: nil) }
+  }
+
+  /// Gives the place to one that is held, or lets the listener accept again.
+  private func leave(_ channel: any Channel, _ listener: any Channel) {
+    let (next, accepts) = state.withLock { state -> ((any Channel)?, Bool) in
       state.taken -= 1
       state.strangers.removeAll { $0 === channel }
-      return state.isWaiting && state.taken < places
+      let next = state.held.isEmpty ? nil : state.held.removeFirst()
+      return (next, next == nil && state.isWaiting && state.taken < places)
     }
+    if let next { listener.pipeline.syncOperations.fireChannelRead(NIOAny(next)) }
+    if accepts { listener.read() }
   }
 }
 

@@ -190,27 +190,32 @@ import Testing
     let server = try TestServer(at: "127.0.0.1:0")
     let clients = try [server.connect(), RawClient(port: server.port)]
     for client in clients { _ = try client.request("GET", "/openapi.json") }
-    let own = try socketInodes(server)
-    let sockets = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { CInt($0) }.filter {
-      let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
-      return target.map { own.contains($0) } ?? false
-    }
+    let sockets = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { CInt($0) }
+      .filter { isEnd($0, of: server) }
     #expect(sockets.count == 4, "two listeners, and a connection of each")
     for socket in sockets { #expect(fcntl(socket, F_GETFD) & FD_CLOEXEC != 0, "\(socket)") }
     withExtendedLifetime(clients) {}
   }
 
-  /// Those at the server's end, as links in /proc/self/fd name them.
-  private func socketInodes(_ server: TestServer) throws -> Set<String> {
-    func rows(_ file: String) throws -> [[Substring]] {
-      try String(contentsOfFile: "/proc/net/\(file)", encoding: .utf8).split(separator: "\n").map {
-        $0.split(separator: " ")
+  /// Whether a descriptor is a socket at the server's end: bound to its path or port.
+  private func isEnd(_ descriptor: CInt, of server: TestServer) -> Bool {
+    var address = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    return withUnsafeMutablePointer(to: &address) { storage in
+      let found = storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+      guard found == 0 else { return false }
+      if storage.pointee.ss_family == AF_INET {
+        return storage.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
+          Int(UInt16(bigEndian: $0.pointee.sin_port)) == server.port
+        }
+      }
+      guard storage.pointee.ss_family == AF_UNIX else { return false }
+      return storage.withMemoryRebound(to: sockaddr_un.self, capacity: 1) {
+        withUnsafeBytes(of: $0.pointee.sun_path) { path in
+          String(decoding: path.prefix { $0 != 0 }, as: UTF8.self) == server.server.socketPath
+        }
       }
     }
-    let port = String(format: ":%04X", server.port)
-    let tcp = try rows("tcp").filter { $0.count > 9 && $0[1].hasSuffix(port) }.map { $0[9] }
-    let unix = try rows("unix").filter { $0.last.map(String.init) == server.server.socketPath }.map { $0[6] }
-    return Set((tcp + unix).map { "socket:[\($0)]" })
   }
 
   @Test func places() throws {

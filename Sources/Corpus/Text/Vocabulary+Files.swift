@@ -16,7 +16,7 @@ extension Vocabulary {
       entries = try JSONDecoder().decode([String].self, from: Data(json))
     } catch {
       throw CorpusError(
-        source, "expected a JSON array of strings (\(error))",
+        source, "expected a JSON array of strings (\("\(error)".prefix(300)))",
         remedy: "use the list that the vocabulary was saved as")
     }
     try self.init(kind: kind, entries: entries, source: source)
