@@ -54,6 +54,8 @@ struct Coordinator {
     var stopReason: String?
     /// Whether the run's end, its test and samples, was begun and given up because of a stop.
     var endIsGivenUp = false
+    /// Whether ranks set aside have given something up for it: then they begin nothing else.
+    var taskIsGivenUp = false
     /// Asked for and not done yet, in order.
     var requests: [RunRequest] = []
     /// Texts that nobody waits for any more.
@@ -131,17 +133,17 @@ struct Coordinator {
       var closed = moment
       closed.epoch += 1
       closed.isBetweenEpochs = true
-      let evaluates = hasValidation && isDue(schedule.evaluate, evaluation, closed)
+      let evaluates = hasValidation && !moment.taskIsGivenUp && isDue(schedule.evaluate, evaluation, closed)
       if evaluates, moment.evaluatorsAreBusy { return .waitForEvaluators }
       if evaluates { evaluation = now }
       return .finishEpoch(evaluate: evaluates)
     }
-    if hasValidation, isDue(schedule.evaluate, evaluation, moment) {
+    if hasValidation, !moment.taskIsGivenUp, isDue(schedule.evaluate, evaluation, moment) {
       if moment.evaluatorsAreBusy { return .waitForEvaluators }
       evaluation = now
       return .evaluate
     }
-    if isDue(schedule.generate, generation, moment) {
+    if !moment.taskIsGivenUp, isDue(schedule.generate, generation, moment) {
       if moment.evaluatorsAreBusy { return .waitForEvaluators }
       generation = now
       return .generate

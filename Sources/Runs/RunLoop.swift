@@ -45,8 +45,9 @@ final class RunLoop {
   var underEvaluation: Int? { trainer.progress.pendingEvaluation?.step }
   /// Of another rank than the first, or of what was given up.
   private var stopReason: String?
-  /// Whether the run's end was begun and given up.
+  /// Whether the run's end was begun and given up, and whether ranks set aside have given something up.
   private var endIsGivenUp = false
+  private var taskIsGivenUp = false
   private var wishes = RunWishes()
   private let desk: GenerationDesk
   /// Of texts under way: when they were asked for, and for how long training has stood still for texts since.
@@ -184,6 +185,7 @@ final class RunLoop {
       epochIsComplete: trainer.epochIsComplete, isFinished: progress.finished != nil,
       bestStep: progress.bestLoss == nil ? nil : progress.bestStep, seconds: (clock.now - begun) / .seconds(1),
       stopReason: interruption.reason ?? wishes.stopReason ?? stopReason, endIsGivenUp: endIsGivenUp,
+      taskIsGivenUp: taskIsGivenUp,
       requests: wishes.requests,
       abandoned: wishes.abandoned, isWriting: !desk.isEmpty || pool?.hasTexts == true, isPaused: wishes.isPaused,
       hasEvaluators: hasEvaluators, evaluatorsAreBusy: try pool?.isBusy() ?? false,
@@ -303,6 +305,7 @@ final class RunLoop {
     case .failed(let message): failure = message
     case .stopped(let reason):
       stopReason = reason
+      taskIsGivenUp = true
     case .ended: break
     }
   }

@@ -264,8 +264,9 @@ import Testing
         try socket.get("/v1/queue/\(id)").value(ControlAPI.Job.self).state == .cancelled ? true : nil
       }
     }
-    #expect(!files(below: folder.file("checkpoints")).contains { $0.contains("partial") })
     #expect(try daemon.end(SIGUSR1) == 0)
+    let left = files(below: folder.file("checkpoints"))
+    #expect(!left.contains { $0.contains("partial") }, "\(left)")
   }
 
   /// A rank that waits for one that prepares has nothing to give up; a second signal ends it at once, and with it the job.

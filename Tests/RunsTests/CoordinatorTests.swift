@@ -175,6 +175,19 @@ import Training
     #expect(simulation.diary(evaluated: 8, saved: 8) == ["8 finish"])
   }
 
+  /// What ranks set aside have given up for a stop is not followed by the next.
+  @Test func aStopBeginsNothingElse() {
+    var simulation = simulation(evaluate: [.steps(2)], generate: [.steps(2)])
+    simulation.moment.hasEvaluators = true
+    simulation.moment.step = 4
+    simulation.moment.isBetweenEpochs = false
+    simulation.moment.stopReason = "asked"
+    simulation.moment.taskIsGivenUp = true
+    #expect(simulation.diary(evaluated: 2, generated: 2, saved: 0) == ["4 checkpoint", "4 stop"])
+    simulation.moment.epochIsComplete = true
+    #expect(simulation.diary(evaluated: 2, generated: 2, saved: 0) == ["4 epoch", "4 checkpoint", "4 stop"])
+  }
+
   /// An evaluation at the end of the last epoch that was given up is made when the run is resumed.
   @Test func anEvaluationThatIsGivenUpIsMadeLater() {
     var simulation = Simulation()
