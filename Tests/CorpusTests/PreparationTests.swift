@@ -36,7 +36,8 @@ import Testing
     struct Stop: Error {}
     let text = try folder.write("text.txt", PreparationTests.hundredLines)
     for configuration in [
-      folder.configuration { $0.sampleLines = 25_000 }, folder.configuration(text: [text], tokenizer: .characters),
+      folder.configuration { $0.sampleLines = 25_000 },
+      folder.configuration(text: [text], tokenizer: .characters) { $0.cache = folder.file("other") },
     ] {
       var calls = 0
       var isDone = false
