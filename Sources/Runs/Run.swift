@@ -66,6 +66,8 @@ public final class Run {
     control?.runDoes(.preparing)
     group.does(RunActivity.preparing.rawValue, step: 0, isResting: false)
     group.limitStalls(to: configuration.training.stallTimeout)
+    let evaluators = configuration.coordinator.evaluators
+    guard evaluators < group.count else { throw RunError.tooFewRanks(count: group.count, evaluators: evaluators) }
     let machines = try Machines(group)
     let folder = try takeFolder(machines, bell)
     defer { withExtendedLifetime(folder) {} }
@@ -74,17 +76,11 @@ public final class Run {
     reporter.report(.configuration(try ConfigurationReader.yaml(of: configuration)))
     let corpus = try openCorpus(machines, bell)
     try prepareRanks(corpus, machines.hosts)
-    switch try split().role {
+    switch try group.split(evaluators: evaluators).role {
     case .evaluating(let part, let link): return try evaluate(corpus, folder, part, link, bell)
     case .training(let part, let link):
       return try train(corpus, folder, point, part, link, machines.hosts, interruption, bell)
     }
-  }
-
-  private func split() throws -> RankSplit {
-    let evaluators = configuration.coordinator.evaluators
-    guard evaluators < group.count else { throw RunError.tooFewRanks(count: group.count, evaluators: evaluators) }
-    return try group.split(evaluators: evaluators)
   }
 
   /// On a rank that trains, `part` being all that do.
