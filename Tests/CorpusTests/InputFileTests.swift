@@ -131,7 +131,7 @@ import Testing
     expectError("\(bad), line 2, byte 4", "expected UTF-8, found byte 0xFF") {
       _ = try CorpusPreparation.prepare(CorpusConfiguration(text: PathList([bad])), into: folder.file("half"))
     }
-    for path in [text, "-"] {
+    for path in [text, "-", ""] {
       expectError("corpus.text", path, "lockstep corpus prepare", "corpus.prepared") {
         _ = try CorpusPreparation.open(folder.configuration(text: [path]))
       }

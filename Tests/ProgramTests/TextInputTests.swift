@@ -72,6 +72,7 @@ import Testing
       "cat text.txt | " + train("corpus.text=-"), saying: "corpus.text", "standard input", "corpus prepare -",
       "corpus.prepared")
     try refuse(train("corpus.text=/dev/stdin") + " < <(cat text.txt)", saying: "corpus.text", "a pipe or a device")
+    try refuse(train("corpus.text=\"-\""), saying: "corpus.text", "standard input", "corpus.prepared")
     #expect(try shell(train("corpus.prepared=new-0")).status == 0)
 
     let plain = try shell("lockstep evaluate checkpoints/small text.txt")

@@ -35,7 +35,7 @@ public enum CorpusPreparation {
     }
     let texts = [configuration.text, configuration.train, configuration.validation, configuration.test]
     // Standard input is there: what opens it says why it cannot serve.
-    return !texts.flatMap(\.paths).allSatisfy { $0 == "-" || FileSystem.exists($0) }
+    return !texts.flatMap(\.paths).allSatisfy { ["", "-"].contains($0) || FileSystem.exists($0) }
   }
 
   /// The corpus of a configuration, if all of it is on this host already: under the path it names, made of its text, or

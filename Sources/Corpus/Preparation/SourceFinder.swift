@@ -29,10 +29,14 @@ struct SourceFinder {
 
   /// A path that is no list.
   mutating func findFile(_ path: String, _ key: String) throws -> String {
-    guard try InputFile.isReadOnce(path) else { return try FileSystem.resolved(path) }
+    // YAML takes a lone - for a list with nothing in it.
+    guard try path.isEmpty && temporaryFolder == nil || InputFile.isReadOnce(path) else {
+      return try FileSystem.resolved(path)
+    }
     guard let temporaryFolder else {
+      let found = ["", "-"].contains(path) ? "- (standard input) or no path" : "\(path), a pipe or a device"
       throw CorpusError(
-        key, "expected a file or a folder, found \(path == "-" ? "- (standard input)" : "\(path), a pipe or a device")",
+        key, "expected a file or a folder, found \(found)",
         remedy:
           "a run reads its texts several times, and again when it resumes: save it in a file, or prepare it with `… | "
           + "lockstep corpus prepare - --output FOLDER` and name that folder in corpus.prepared")
