@@ -103,7 +103,7 @@ import Testing
     // Damaged, it is none any more until it is mended.
     try edit("train-00001.tokens") { $0[333] ^= 4 }
     let cache = try cache(nil)
-    #expect(cache.missing.count == 1 && cache.problem?.contains("damaged in 1 of its") == true)
+    #expect(cache.missing.count == 1 && cache.problem?.contains("damaged in 1 of") == true)
     expectError("expected prepared tokens") { _ = try PreparedCorpus(directory: folder.file("cache")) }
     #expect(try fill(nil).pieces == 1)
     try PreparedCorpus(directory: folder.file("cache")).verify()
@@ -132,7 +132,7 @@ import Testing
         "\(found.problem ?? "nothing")", sourceLocation: sourceLocation)
     }
     try edit(shard) { $0[TokenFormat.headerSize] ^= 1 }
-    try expect(1, "test-00000.tokens was damaged in 1 of its")
+    try expect(1, "test-00000.tokens was damaged in 1 of")
     try edit(shard) { $0.removeLast() }
     try expect(ofShard, "was cut short or changed")
     try edit(shard) { $0 = [] }
