@@ -104,8 +104,8 @@ struct Evaluate: ParsableCommand {
     }
     let unknownTokens = result.unknownTokens > 0 ? "; \(result.unknownTokens) tokens are <unk>" : ""
     let known = """
-      known        \(String(format: "%.4f", result.withoutUnknown.perplexity)) is the perplexity without \(unknown) \
-      predictions of <unk>
+      known        \(String(format: "%.4f", result.withoutUnknown.perplexity)) is the perplexity without <unk>, which is \
+      \(unknown) of the predictions
 
       """
     let perCharacter =

@@ -199,7 +199,8 @@ import Training
     #expect(try load(renamed).bits == load(tensors).bits)
     // Errors name tensors as the file does, and what there is.
     expectError(
-      #"tensor "decoder.bias": expected [7], found no such tensor among 10: "\#(wrapped("encoder.weight"))" [7, 3], "#
+      #"tensor "decoder.bias": expected [7], found no such tensor among 10: ""#,
+      #""\#(wrapped("encoder.weight"))" [7, 3], "#
     ) { _ = try load(renamed.filter { !$0.name.hasSuffix("decoder.bias") }) }
     var misshapen = renamed
     let place = try #require(renamed.firstIndex { $0.name.hasSuffix("weight_ih_l0") })
