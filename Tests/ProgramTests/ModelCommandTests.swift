@@ -271,7 +271,8 @@ import Testing
     func test(_ settings: [String]) throws -> Double {
       let outcome = try Programs.run(
         "\(Programs.folder)/lockstep",
-        ["train", "characters.yaml", "--log-format", "json"] + settings, in: folder.path)
+        ["train", "characters.yaml", "--log-format", "json"] + settings, in: folder.path,
+        environment: ["OMP_NUM_THREADS": "1"])
       #expect(outcome.status == 0, "\(outcome.error)")
       return try #require(outcome.events("test").first?["loss"] as? Double)
     }

@@ -28,8 +28,9 @@ import Testing
       let outcome = try Programs.lockstep(
         "train", "\(folder)/\(name)", "--set", "training.epochs=0", "--set", "output.directory=\(empty.path)", "--set",
         "corpus.cache=\(empty.path)", "--set", "generation.length=1", in: empty.path)
-      #expect(outcome.output.hasPrefix("configuration\n  name: \(name.dropLast(5))\n"), "\(outcome.error)")
-      for line in outcome.lines.dropFirst() {
+      let printed = outcome.lines.drop { $0 != "configuration" }.dropFirst()
+      #expect(printed.first == "  name: \(name.dropLast(5))", "\(outcome.output)\(outcome.error)")
+      for line in printed {
         guard line.hasPrefix("  "), let colon = line.firstIndex(of: ":") else { break }
         let key = line[..<colon].trimmingCharacters(in: .whitespaces)
         #expect(
