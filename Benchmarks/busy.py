@@ -54,6 +54,7 @@ def main():
 
 def parse():
     parser = parser_of_programs(__doc__)
+    parser.set_defaults(pairs=3, seconds=2)
     parser.add_argument("--rows", type=row_numbers, default=[1, 2, 4], help="shapes of training.py, as in 1,2,4")
     parser.add_argument("--lockstep", help="the program; without it, the one beside lockstepd")
     parser.add_argument("--bound", action="store_true", help="bind PyTorch's ranks to a core each")
@@ -82,25 +83,23 @@ def loops(count):
 
 
 def measure_training(arguments, shape, progress):
-    steps = {}  # of each way: as many as take the seconds asked for on a quiet machine
     speeds = {way: {count: [] for count in LOOPS} for way in WAYS}
     for pair in range(arguments.pairs):
         for count in LOOPS:
             for way in WAYS if pair % 2 == 0 else list(WAYS)[::-1]:
                 progress.tell(f"{shape}, round {pair + 1} of {arguments.pairs}, {count} loops, {WAYS[way]}")
                 with loops(count):
-                    run = train(arguments, way, shape, steps.get(way))
-                steps.setdefault(way, max(5, int(arguments.seconds / run["meanStepSeconds"])))
-                speeds[way][count].append(1 / run["meanStepSeconds"])
+                    speeds[way][count].append(1 / train(arguments, way, shape)["meanStepSeconds"])
                 progress.done += 1
     show(arguments, f"{shape.replace('x', ' x ').replace(',', ', ')}: steps a second", WAYS, speeds)
     return {"shape": shape, "speeds": speeds}
 
 
-def train(arguments, way, shape, steps):
+def train(arguments, way, shape):
+    """As many steps as take some seconds: beside others, fewer."""
     if way in PROGRAMS:
-        return measure_once(way, arguments, shape, steps or 0, arguments.bound)
-    return lockstep(arguments, with_lanes(shape, RANKS), steps or 0, 1, RANKS)
+        return measure_once(way, arguments, shape, 0, arguments.bound)
+    return lockstep(arguments, with_lanes(shape, RANKS), 0, 1, RANKS)
 
 
 # MARK: Other commands
@@ -113,7 +112,7 @@ def prepare(arguments, folder):
     run(arguments, folder, ["train", f"{TOP}/configs/default.yaml"] + [part for each in settings for part in ("--set", each)])
     text = run(arguments, folder, ["generate", "checkpoints/busy", "--length", "6000", "--temperature", "1"])
     lines = (text.strip() + "\n").splitlines(keepends=True)
-    for name, content in (("lines.txt", (lines * LINES)[:LINES]), ("text.txt", lines * 8)):
+    for name, content in (("lines.txt", (lines * LINES)[:LINES]), ("text.txt", lines * 2)):
         with open(os.path.join(folder, name), "w") as file:
             file.writelines(content)
     return folder
