@@ -131,8 +131,8 @@ import Testing
     expectError("\(bad), line 2, byte 4", "expected UTF-8, found byte 0xFF") {
       _ = try CorpusPreparation.prepare(CorpusConfiguration(text: PathList([bad])), into: folder.file("half"))
     }
-    for path in [text, "-", ""] {
-      expectError("corpus.text", path, "lockstep corpus prepare", "corpus.prepared") {
+    for (path, name) in [(text, text), ("-", "standard input"), ("", "no path")] {
+      expectError("corpus.text", name, "lockstep corpus prepare", "corpus.prepared") {
         _ = try CorpusPreparation.open(folder.configuration(text: [path]))
       }
     }
