@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Synchronization
+import Training
 
 /// Requests to stop that come from outside: signals, and a limit of time.
 ///
@@ -55,6 +56,13 @@ public final class Interruption: Sendable {
 
   /// The same for people; nil if none has.
   public static var requested: String? { signal == 0 ? nil : StopSignals.name(signal) }
+
+  /// Why some ranks were asked to stop, from their number and the sum of the signals they got: one signal is told even where it
+  /// has not come to this rank yet.
+  static func reason(ofRanks ranks: Double, signals: Double) -> String {
+    let signal = StopSignals.all.first { Double($0) == signals / ranks }
+    return signal.map(StopSignals.name) ?? StopRequest.elsewhere.reason
+  }
 
   /// Why the run should stop now; nil while it should not.
   public var reason: String? {

@@ -220,7 +220,8 @@ final class RunLoop {
   private func step() throws {
     pace.stepBegins()
     ranks.stepBegins()
-    let report = try trainer.step(notes: [interruption.reason == nil ? 0 : 1] + ranks.notes)
+    let report = try trainer.step(
+      notes: [interruption.reason == nil ? 0 : 1, Double(Interruption.signal)] + ranks.notes)
     if report.isSkipped {
       reporter.report(
         .warning(
@@ -236,8 +237,9 @@ final class RunLoop {
           epochs: configuration.training.epochs, tokens: report.tokens, loss: report.loss,
           perplexity: exp(report.loss), learningRate: report.learningRate, gradientNorm: report.gradientNorm,
           tokensPerSecond: pace.tokensPerSecond, secondsLeft: left, skippedSteps: trainer.progress.skippedSteps)))
-    if report.notes[0] > 0 { stopReason = "another rank was asked to" }
-    if var paces = ranks.stepEnds(seconds: pace.lastSeconds, notes: report.notes.dropFirst()) {
+    let (asked, signals) = (report.notes[0], report.notes[1])
+    if asked > 0 { stopReason = Interruption.reason(ofRanks: asked, signals: signals) }
+    if var paces = ranks.stepEnds(seconds: pace.lastSeconds, notes: report.notes.dropFirst(2)) {
       let warning = stragglers.hear(&paces, at: clock.now)
       control?.ranksPace(paces)
       if let warning { reporter.report(.warning(warning)) }
