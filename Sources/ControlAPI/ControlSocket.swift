@@ -48,8 +48,10 @@ public enum ControlSocket {
 
   /// However a folder is called, one name for it: `realpath(3)`.
   private static func absolute(_ folder: String) throws -> String {
-    guard let path = realpath(folder, nil) else { throw FileError(operation: "find", path: folder, code: errno) }
+    guard let path = realpath(FileName.bytes(of: folder), nil) else {
+      throw FileError(operation: "find", path: folder, code: errno)
+    }
     defer { free(path) }
-    return String(cString: path)
+    return FileName.text(of: path)
   }
 }

@@ -54,7 +54,7 @@ struct Confinement: Sendable {
         return missing.isEmpty ? real : "\(real == "/" ? "" : real)/\(missing.joined(separator: "/"))"
       }
       var status = stat()
-      guard errno == ENOENT, !known.isEmpty, lstat(String(known), &status) != 0 else { return nil }
+      guard errno == ENOENT, !known.isEmpty, lstat(FileName.bytes(of: String(known)), &status) != 0 else { return nil }
       while known.last == "/" { known.removeLast() }
       let name = known[(known.lastIndex(of: "/").map(known.index(after:)) ?? known.startIndex)...]
       if name == "." || name == ".." { return nil }
@@ -64,8 +64,8 @@ struct Confinement: Sendable {
   }
 
   private static func realPath(_ path: String) -> String? {
-    guard let real = realpath(path, nil) else { return nil }
+    guard let real = realpath(FileName.bytes(of: path), nil) else { return nil }
     defer { free(real) }
-    return String(cString: real)
+    return FileName.text(of: real)
   }
 }

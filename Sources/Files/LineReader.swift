@@ -56,7 +56,6 @@ public final class LineReader {
       bytes += piece.count
     }
     count += 1
-    if count == 1 { try line.withUnsafeBytes { try Packing.refuse($0, of: name, mayBePiped: true) } }
     let text = TextLines.withoutEnd(line)
     guard text.count <= longest else { throw LineError(name, line: count, longest: longest) }
     return Array(count == 1 && text.starts(with: [0xef, 0xbb, 0xbf]) ? text.dropFirst(3) : text)
@@ -67,6 +66,7 @@ public final class LineReader {
     let read = try block.withUnsafeMutableBytes { block in
       try checked("read", name) { Glibc.read(descriptor, block.baseAddress, block.count) }
     }
+    if bytes == 0 { try Packing.refuse(block[..<read], of: name, mayBePiped: true) }
     unread = 0..<read
     return read > 0
   }

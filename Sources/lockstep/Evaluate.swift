@@ -102,7 +102,8 @@ struct Evaluate: ParsableCommand {
         perplexityWithoutUnknown: result.withoutUnknown.perplexity)
       return try jsonText(report, pretty: true) + "\n"
     }
-    let unknownTokens = result.unknownTokens > 0 ? "; \(result.unknownTokens) tokens are <unk>" : ""
+    let unknownCount = "\(counted(result.unknownTokens, "token")) \(result.unknownTokens == 1 ? "is" : "are") <unk>"
+    let unknownTokens = result.unknownTokens > 0 ? "; \(unknownCount)" : ""
     let known = """
       known        \(String(format: "%.4f", result.withoutUnknown.perplexity)) is the perplexity without <unk>, which is \
       \(unknown) of the predictions
