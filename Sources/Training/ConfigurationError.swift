@@ -13,5 +13,11 @@ public struct ConfigurationError: Error, CustomStringConvertible, Equatable {
     self.origin = origin
   }
 
-  public var description: String { origin.map { "\($0): \(problem)" } ?? problem }
+  /// Cut where a value in it is long.
+  public var description: String {
+    let told = problem.count > Self.longest ? "\(problem.prefix(Self.longest))…" : problem
+    return origin.map { "\($0): \(told)" } ?? told
+  }
+
+  private static let longest = 1000
 }
