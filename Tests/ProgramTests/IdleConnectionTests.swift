@@ -94,9 +94,9 @@ struct IdleConnectionTests {
     return names.compactMap { $0.wholeMatch(of: /step-(\d+)\.h5/).flatMap { Int($0.1) } }.max() ?? 0
   }
 
-  /// All but sshd's, which is not ours.
+  /// Of the launcher and the ranks, those of MPI in them included. What mpirun and its daemons listen at is Open MPI's alone.
   private static func listeningPorts(_ cluster: SimulatedCluster, _ host: String) throws -> [String] {
-    let lines = try cluster.shell(host, "ss -Hltnp | grep -v sshd | awk '{ print $4 }'").split(separator: "\n")
+    let lines = try cluster.shell(host, "ss -Hltnp | grep '\"lockstep' | awk '{ print $4 }'").split(separator: "\n")
     return Set(lines.compactMap { $0.split(separator: ":").last.map(String.init) }).sorted()
   }
 
