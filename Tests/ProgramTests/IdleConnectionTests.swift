@@ -32,6 +32,7 @@ struct IdleConnectionTests {
       try cluster.shell(node, "prlimit --pid \"$(pgrep -ox sshd)\" --nofile=\(Self.softLimit):")
     }
     let run = Launched(cluster)
+    defer { run.end() }
     try run.wait("a checkpoint") { try Self.savedStep(cluster) > 0 }
 
     for host in ["head", "node1", "node2"] {
@@ -56,10 +57,12 @@ struct IdleConnectionTests {
 
   /// `lockstep launch` on head, on a thread of its own.
   private final class Launched: @unchecked Sendable {
+    private let cluster: SimulatedCluster
     private let ended = DispatchSemaphore(value: 0)
     private var result: Result<Outcome, any Error>?
 
     init(_ cluster: SimulatedCluster) {
+      self.cluster = cluster
       Thread.detachNewThread { [self] in
         result = Result {
           try cluster.run(
@@ -80,6 +83,12 @@ struct IdleConnectionTests {
         }
       }
       throw Unexpected(what: "waited in vain for \(what)")
+    }
+
+    /// Ends what a test that failed has left: the hosts go when nothing uses them any more. What fails here changes no result.
+    func end() {
+      _ = try? cluster.run("head", "pkill", "-KILL", "-x", "lockstep")
+      _ = try? outcome()
     }
 
     func outcome() throws -> Outcome {
