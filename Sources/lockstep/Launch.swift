@@ -28,7 +28,7 @@ struct Launch: ParsableCommand {
       INT (Ctrl-C), TERM, HUP, USR1, USR2, XCPU or PWR makes the ranks finish the step,
       save a checkpoint and stop; another of the first three ends them at once. Under
       nohup, HUP does nothing. The exit status is 0 when the run is finished, 75 when
-      it was stopped and can be gone on with, and otherwise that of mpirun.
+      it was stopped and can be resumed, and otherwise that of mpirun.
       """)
 
   @Argument(

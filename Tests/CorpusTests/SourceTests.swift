@@ -6,7 +6,7 @@ import Testing
 @testable import Corpus
 @testable import Files
 
-/// What a configuration names: which files are read, what is told of them, and who may read what is made of them.
+/// Sources that a configuration names: which files it reads, which warnings it gives, and which permissions its tokens have.
 @Suite struct SourceTests {
   let folder: TemporaryFolder
 
