@@ -139,6 +139,8 @@ public struct RankCommand: Equatable, Sendable {
       own["OMPI_MCA_mpi_yield_when_idle"] = "1"
     }
     if launcher.kind == .mpirun {
+      // Its daemons end where they can have no more files open, and anyone may connect to them: as many as they may ask for.
+      own["OMPI_MCA_opal_set_max_sys_limits"] = "openfiles:65536"
       // It refuses to work for root, which is who one is in most containers.
       if geteuid() == 0 { for name in ["", "_CONFIRM"] { own["OMPI_ALLOW_RUN_AS_ROOT\(name)"] = "1" } }
       // Without a remote shell Open MPI 4 does not even start ranks on this machine: name one, which it then never calls.

@@ -95,6 +95,9 @@ import Testing
     #expect(five.environment(given)["OMPI_MCA_orte_keep_fqdn_hostnames"] == nil)
     #expect(made["OMP_DYNAMIC"] == "true" && made["OMP_NUM_THREADS"] == "3", "what is given stays, but for threads")
     #expect(made["OMP_WAIT_POLICY"] == nil)
+    #expect(made["OMPI_MCA_opal_set_max_sys_limits"] == "openfiles:65536")
+    let limit = ["OMPI_MCA_opal_set_max_sys_limits": "core:0"]
+    #expect(four.environment(limit)["OMPI_MCA_opal_set_max_sys_limits"] == "core:0", "what is given stays")
     #expect(four.environment(["PATH": "/nowhere"])["OMPI_MCA_plm_rsh_agent"] == "false")
   }
 
