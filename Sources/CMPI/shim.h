@@ -83,6 +83,12 @@ static inline long lockstep_mpi_affinity(pid_t process, size_t bytes, void *mask
   return syscall(SYS_sched_getaffinity, process, bytes, mask);
 }
 
+/// The processor that the calling thread runs on; -1 where the system does not tell.
+static inline int lockstep_mpi_current_processor(void) {
+  unsigned processor;
+  return syscall(SYS_getcpu, &processor, NULL, NULL) == 0 ? (int)processor : -1;
+}
+
 /// Lets the calling thread, and those it starts from now on, run on these alone.
 static inline long lockstep_mpi_set_affinity(size_t bytes, const void *mask) {
   return syscall(SYS_sched_setaffinity, 0, bytes, mask);

@@ -15,7 +15,7 @@ enum RankBinding {
     guard isUnasked(environment), let own = Processors.allowed(to: 0), let allowed = Processors.allowed(to: getppid())
     else { return }
     let wide = loosened(own, allowed: allowed, nodes: memoryNodes())
-    if wide != own { Processors.bind(to: wide) }
+    if wide != own { Processors.bind(to: wide, home: own) }
   }
 
   /// Whether mpirun has bound this rank by itself, or as our own launcher has it do.

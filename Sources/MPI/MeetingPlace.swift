@@ -142,6 +142,7 @@ final class MeetingPlace {
     if let from = part.baseAddress { self.bytes(of: rank, turn).copyMemory(from: from, byteCount: part.count) }
     let place = memory.baseAddress!.assumingMemoryBound(to: lockstep_mpi_meeting.self)
     lockstep_mpi_meet(place, UInt32(count), Self.spin)
+    Processors.goHome()
     while (0..<count).contains(where: { header(of: $0, turn).pointee.purpose != purpose }) { pause() }
     return turn
   }

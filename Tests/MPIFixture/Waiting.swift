@@ -1,6 +1,7 @@
 import CMPI
 import Daemon
 import Glibc
+import MPI
 import Training
 
 /// What ranks bring arrives whole, however much it is. In shared memory a sum has the bits that `MPI_Allreduce` gives it.
@@ -63,4 +64,21 @@ func mismatch(_ group: MPIRankGroup) throws {
   group.limitStalls(to: 8)
   group.does("training", step: 0, isResting: false)
   if group.rank == group.count - 1 { _ = try group.gather([1]) } else { _ = try group.sum([1]) }
+}
+
+/// A rank begins at home after a meeting, wherever the system has moved it.
+func checkHome(_ group: MPIRankGroup) throws {
+  guard let all = Processors.allowed(to: 0), all.count > 1 else { return check(false, "one processor", group.rank) }
+  let own = all.sorted()[group.rank % all.count]
+  Processors.bind(to: all, home: [own])
+  var atHome = 0
+  for _ in 0..<20 {
+    // As the system may move it.
+    Processors.bind(to: all.subtracting([own]))
+    Processors.bind(to: all)
+    _ = try group.sum([1])
+    if lockstep_mpi_current_processor() == Int32(own) { atHome += 1 }
+  }
+  // It may be moved again at once.
+  check(atHome >= 15 && Processors.allowed(to: 0) == all, "\(atHome) of 20 times at home", group.rank)
 }

@@ -50,6 +50,7 @@ let status = MPIProgram.run("fixture") { group in
   case "learn": try checkLearning(group)
   case "replicas-differ": try checkComparison(group)
   case "sleep": try checkSleep(group)
+  case "home": try checkHome(group)
   case "deadlock": try deadlock(group)
   case "mismatch": try mismatch(group)
   case "freeze-first": try freeze(group, rank: 0)

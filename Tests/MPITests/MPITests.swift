@@ -50,6 +50,11 @@ import Testing
     #expect(outcome.status == 0, "\(outcome.output) \(outcome.error)")
   }
 
+  @Test func aRankBeginsAtHomeAfterAMeeting() throws {
+    let outcome = try fixture(ranks: 2, "home")
+    #expect(outcome.status == 0, "\(outcome.output) \(outcome.error)")
+  }
+
   /// All wait for ever, but in calls that do not belong together.
   @Test(arguments: ["deadlock", "mismatch"])
   func aDeadlockIsFoundNamedAndEnded(kind: String) throws {
