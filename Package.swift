@@ -44,62 +44,75 @@ let package = Package(
   ],
   targets: [
     // C libraries: a module map and a shim header each.
-    .systemLibrary(name: "CMPI", pkgConfig: mpiPackage, providers: [.apt(["libopenmpi-dev"])]),
-    .systemLibrary(name: "CHDF5", pkgConfig: hdf5Package, providers: [.apt(["libhdf5-dev"])]),
-    .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
+    .systemLibrary(
+      name: "CMPI", path: "Sources/Cluster/CMPI", pkgConfig: mpiPackage, providers: [.apt(["libopenmpi-dev"])]),
+    .systemLibrary(
+      name: "CHDF5", path: "Sources/Data/CHDF5", pkgConfig: hdf5Package, providers: [.apt(["libhdf5-dev"])]),
+    .systemLibrary(name: "COneDNN", path: "Sources/Numerics/COneDNN", providers: [.apt(["libdnnl-dev"])]),
 
     // Innermost loops, compiled for several sets of instructions.
-    .target(name: "CKernels", cSettings: [.unsafeFlags(["-O2"], .when(configuration: .debug))]),
+    .target(
+      name: "CKernels", path: "Sources/Numerics/CKernels",
+      cSettings: [.unsafeFlags(["-O2"], .when(configuration: .debug))]),
 
     // From the floor up; imports point downward only.
     .target(
       name: "Files",
-      dependencies: [.product(name: "Crypto", package: "swift-crypto")], swiftSettings: library),
-    .target(name: "Kernels", dependencies: ["COneDNN", "CKernels"], swiftSettings: library),
-    .target(name: "Corpus", dependencies: ["Files"], swiftSettings: library),
-    .target(name: "Model", dependencies: ["Kernels"], swiftSettings: library),
+      dependencies: [.product(name: "Crypto", package: "swift-crypto")], path: "Sources/Data/Files",
+      swiftSettings: library),
+    .target(
+      name: "Kernels", dependencies: ["COneDNN", "CKernels"], path: "Sources/Numerics/Kernels", swiftSettings: library),
+    .target(name: "Corpus", dependencies: ["Files"], path: "Sources/Data/Corpus", swiftSettings: library),
+    .target(name: "Networks", dependencies: ["Kernels"], path: "Sources/Learning/Networks", swiftSettings: library),
     .target(
       name: "Training",
-      dependencies: ["Model", "Kernels", "Corpus", "Files", .product(name: "Yams", package: "Yams")],
+      dependencies: ["Networks", "Kernels", "Corpus", "Files", .product(name: "Yams", package: "Yams")],
+      path: "Sources/Learning/Training",
       swiftSettings: library),
-    .target(name: "HDF5Files", dependencies: ["Files", "CHDF5"], swiftSettings: library),
+    .target(
+      name: "HDF5Files", dependencies: ["Files", "CHDF5"], path: "Sources/Data/HDF5Files", swiftSettings: library),
     .target(
       name: "Checkpoints",
-      dependencies: ["Training", "HDF5Files", "Corpus", "Model", "Kernels", "Files"], swiftSettings: library),
+      dependencies: ["Training", "HDF5Files", "Corpus", "Networks", "Kernels", "Files"],
+      path: "Sources/Models/Checkpoints", swiftSettings: library),
     .target(
       name: "Safetensors",
-      dependencies: ["Checkpoints", "Training", "Model", "Corpus", "Kernels", "Files"], swiftSettings: library),
+      dependencies: ["Checkpoints", "Training", "Networks", "Corpus", "Kernels", "Files"],
+      path: "Sources/Models/Safetensors", swiftSettings: library),
     .target(
       name: "ONNXFiles",
       dependencies: [
-        "Checkpoints", "Training", "Model", "Corpus", "Kernels", "Files",
+        "Checkpoints", "Training", "Networks", "Corpus", "Kernels", "Files",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-      ], exclude: ["onnx.proto"], swiftSettings: library),
+      ], path: "Sources/Models/ONNXFiles", exclude: ["onnx.proto"], swiftSettings: library),
     .target(
       name: "Inference",
-      dependencies: ["Safetensors", "Checkpoints", "HDF5Files", "Training", "Model", "Corpus", "Kernels", "Files"],
+      dependencies: ["Safetensors", "Checkpoints", "HDF5Files", "Training", "Networks", "Corpus", "Kernels", "Files"],
+      path: "Sources/Models/Inference",
       swiftSettings: library),
     .target(
       name: "Runs",
       dependencies: [
-        "Inference", "Checkpoints", "HDF5Files", "Training", "Corpus", "Model", "Kernels", "Files",
-      ],
+        "Inference", "Checkpoints", "HDF5Files", "Training", "Corpus", "Networks", "Kernels", "Files",
+      ], path: "Sources/Runs/Runs",
       swiftSettings: library),
-    .target(name: "Plots", swiftSettings: library),
+    .target(name: "Plots", path: "Sources/Programs/Plots", swiftSettings: library),
     .target(
       name: "ProgramOptions",
       dependencies: [
         "ControlAPI", "Runs", "Training", "Files", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ],
+      ], path: "Sources/Programs/ProgramOptions",
       swiftSettings: library),
     .target(
       name: "Launching",
       dependencies: ["Heartbeats", "Runs", "Files", .product(name: "NIOPosix", package: "swift-nio")],
+      path: "Sources/Cluster/Launching",
       swiftSettings: library),
-    .target(name: "MPI", dependencies: ["CMPI"], swiftSettings: library),
+    .target(name: "MPI", dependencies: ["CMPI"], path: "Sources/Cluster/MPI", swiftSettings: library),
     .target(
-      name: "Sockets", dependencies: ["Files", .product(name: "NIOCore", package: "swift-nio")], swiftSettings: library),
-    .target(name: "ControlAPI", dependencies: ["Files"], swiftSettings: library),
+      name: "Sockets", dependencies: ["Files", .product(name: "NIOCore", package: "swift-nio")],
+      path: "Sources/Cluster/Sockets", swiftSettings: library),
+    .target(name: "ControlAPI", dependencies: ["Files"], path: "Sources/Control/ControlAPI", swiftSettings: library),
     .target(
       name: "ControlServer",
       dependencies: [
@@ -109,70 +122,73 @@ let package = Package(
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
-      ], exclude: ["Page/screenshot.png"], resources: [.embedInCode("Page/index.html")], swiftSettings: library),
+      ], path: "Sources/Control/ControlServer", exclude: ["Page/screenshot.png"],
+      resources: [.embedInCode("Page/index.html")], swiftSettings: library),
     .target(
       name: "ControlClient",
       dependencies: [
         "ControlAPI", "Files", .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
-      ], swiftSettings: library),
+      ], path: "Sources/Control/ControlClient", swiftSettings: library),
     .target(
       name: "Heartbeats",
       dependencies: [
         "Sockets", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOExtras", package: "swift-nio-extras"),
-      ], swiftSettings: library),
+      ], path: "Sources/Cluster/Heartbeats", swiftSettings: library),
     .target(
       name: "Daemon",
       dependencies: [
-        "ControlServer", "ControlAPI", "Heartbeats", "Runs", "Checkpoints", "Training", "Model", "Kernels", "Files",
+        "ControlServer", "ControlAPI", "Heartbeats", "Runs", "Checkpoints", "Training", "Networks", "Kernels", "Files",
         "MPI", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-      ], swiftSettings: library),
+      ], path: "Sources/Control/Daemon", swiftSettings: library),
 
     // The two programs.
     .executableTarget(
       name: "lockstepd",
-      dependencies: ["Daemon", "ControlAPI", "ProgramOptions", "Runs", "Training", "Model", "Kernels", "MPI", "Files"],
+      dependencies: [
+        "Daemon", "ControlAPI", "ProgramOptions", "Runs", "Training", "Networks", "Kernels", "MPI", "Files",
+      ], path: "Sources/Programs/lockstepd",
       linkerSettings: staticSwift),
     .executableTarget(
       name: "lockstep",
       dependencies: [
         "ProgramOptions", "Launching", "ControlClient", "ControlAPI", "Plots", "ONNXFiles", "Safetensors", "Inference",
         "Runs",
-        "Checkpoints", "HDF5Files", "Training", "Model", "Kernels", "Corpus", "Files",
-      ], exclude: ["lockstep.1"],
+        "Checkpoints", "HDF5Files", "Training", "Networks", "Kernels", "Corpus", "Files",
+      ], path: "Sources/Programs/lockstep", exclude: ["lockstep.1"],
       linkerSettings: staticSwift),
 
     .target(
-      name: "TestSupport", dependencies: ["Checkpoints", "Training", "Model", "Files"], path: "Tests/TestSupport"),
+      name: "TestSupport", dependencies: ["Checkpoints", "Training", "Networks", "Files"], path: "Tests/TestSupport"),
     .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "CKernels"]),
     .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Files", "TestSupport"]),
-    .testTarget(name: "ModelTests", dependencies: ["Model", "Kernels"]),
-    .testTarget(name: "TrainingTests", dependencies: ["Training", "Model", "Corpus", "Kernels", "TestSupport"]),
+    .testTarget(name: "NetworksTests", dependencies: ["Networks", "Kernels"]),
+    .testTarget(name: "TrainingTests", dependencies: ["Training", "Networks", "Corpus", "Kernels", "TestSupport"]),
     .testTarget(name: "HDF5FilesTests", dependencies: ["HDF5Files", "Files", "TestSupport"]),
     .testTarget(
       name: "RunsTests",
-      dependencies: ["Runs", "Checkpoints", "HDF5Files", "Training", "Model", "Files", "TestSupport"]),
+      dependencies: ["Runs", "Checkpoints", "HDF5Files", "Training", "Networks", "Files", "TestSupport"]),
     .testTarget(
       name: "SafetensorsTests",
-      dependencies: ["Safetensors", "Checkpoints", "Training", "Model", "Corpus", "Kernels", "Files", "TestSupport"]),
+      dependencies: ["Safetensors", "Checkpoints", "Training", "Networks", "Corpus", "Kernels", "Files", "TestSupport"]),
     .testTarget(
       name: "ONNXFilesTests",
-      dependencies: ["ONNXFiles", "Checkpoints", "Training", "Model", "Corpus", "Kernels", "Files", "TestSupport"]),
+      dependencies: ["ONNXFiles", "Checkpoints", "Training", "Networks", "Corpus", "Kernels", "Files", "TestSupport"]),
     .testTarget(name: "LaunchingTests", dependencies: ["Launching", "Heartbeats", "Runs"]),
     .testTarget(
       name: "InferenceTests",
-      dependencies: ["Inference", "Checkpoints", "Training", "Model", "Corpus", "TestSupport"]),
+      dependencies: ["Inference", "Checkpoints", "Training", "Networks", "Corpus", "TestSupport"]),
     .testTarget(name: "PlotsTests", dependencies: ["Plots", "TestSupport"]),
     .testTarget(
       name: "CheckpointsTests",
       dependencies: [
-        "Checkpoints", "Training", "HDF5Files", "Model", "Corpus", "Kernels", "Files", "TestSupport",
+        "Checkpoints", "Training", "HDF5Files", "Networks", "Corpus", "Kernels", "Files", "TestSupport",
       ]),
     .executableTarget(
-      name: "mpi-fixture", dependencies: ["Daemon", "Training", "Model", "Kernels", "MPI", "CMPI"],
+      name: "mpi-fixture", dependencies: ["Daemon", "Training", "Networks", "Kernels", "MPI", "CMPI"],
       path: "Tests/MPIFixture"),
     .testTarget(name: "MPITests", dependencies: ["TestSupport", "mpi-fixture"]),
     .testTarget(

@@ -4,7 +4,7 @@ import Files
 import Foundation
 import HDF5Files
 import Kernels
-import Model
+import Networks
 import TestSupport
 import Testing
 import Training
@@ -52,7 +52,7 @@ import Training
     corpus.trainingTokens = 1 << 40
     let floats = 2 * RecurrentState.floatsPerLane(configuration.model)
     return Checkpoint(
-      card: ModelCard(
+      card: ModelMetadata(
         configuration: configuration, vocabulary: vocabulary, progress: progress, results: results, corpus: corpus,
         provenance: Provenance(program: "0", oneDNN: "2", instructionSet: "x", threads: 1, ranks: 2)),
       parameters: parameters, optimizerSlots: slots, laneStates: (0..<floats).map { Float($0) * 0.1 },

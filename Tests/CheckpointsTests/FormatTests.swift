@@ -1,7 +1,7 @@
 @testable import Checkpoints
 import Files
 import Foundation
-import Model
+import Networks
 import TestSupport
 import Testing
 import Training

@@ -3,7 +3,7 @@ import Files
 import Foundation
 import HDF5Files
 import Kernels
-import Model
+import Networks
 import TestSupport
 import Testing
 import Training
@@ -28,7 +28,7 @@ import Training
     progress.bestLoss = 1.0 / 3
     var results = RunResults()
     results.testLoss = 2.0 / 3
-    let card = ModelCard(
+    let card = ModelMetadata(
       configuration: configuration, vocabulary: vocabulary, progress: progress, results: results,
       corpus: CorpusIdentity(),
       provenance: Provenance(program: "0", oneDNN: "2", instructionSet: "x", threads: 1, ranks: 2))

@@ -219,7 +219,7 @@ import Testing
   }
 
   @Test func places() throws {
-    let places = Places(2, of: "evaluations")
+    let places = ConcurrencyLimit(2, of: "evaluations")
     var taken = [try places.take(), try places.take()]
     #expect(throws: ErrorBody.busy("2 evaluations are under way, the most at a time; try again later")) {
       try places.take()

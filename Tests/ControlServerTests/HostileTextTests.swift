@@ -16,7 +16,7 @@ import Training
 @Suite struct HostileTextTests {
   @Test func everyTextIsAnswered() throws {
     let folder = try TemporaryFolder()
-    let (desk, _) = try ControlDesk.serving(folder.path, data: [])
+    let (desk, _) = try ControlState.serving(folder.path, data: [])
     let server = try ControlServer(in: folder.path, backend: desk) { Issue.record("a fault of the daemon: \($0)") }
     defer { server.stop() }
     var readers = try Readers(socket: server.socketPath)
@@ -55,7 +55,7 @@ private struct Readers {
     configuration.corpus.sampleLines = 10
     configuration.model.hiddenSizes = [4]
     yaml = try ConfigurationReader.yaml(of: configuration)
-    texts = try ModelCard(
+    texts = try ModelMetadata(
       configuration: configuration, vocabulary: Vocabulary(kind: .words, entries: ["<unk>", "<eos>", "cats"]),
       progress: TrainingProgress(), results: RunResults(), corpus: CorpusIdentity(),
       provenance: Provenance(program: "1", oneDNN: "3", instructionSet: "avx2", threads: 1, ranks: 1)
@@ -96,7 +96,7 @@ private struct Readers {
       let text = texts[name] ?? ""
       texts[name] = name == "configuration" ? mutator.hostileYAML(text) : mutator.hostileJSON(text)
       try timed("read by inspect") { [texts] in
-        try Self.expectRefusal { _ = try ModelCard(texts: texts, source: "a.safetensors") }
+        try Self.expectRefusal { _ = try ModelMetadata(texts: texts, source: "a.safetensors") }
       }
     }
   }

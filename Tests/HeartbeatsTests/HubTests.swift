@@ -22,7 +22,7 @@ import Testing
     -> Heartbeat
   {
     Heartbeat(to: try address(of: hub), on: group.next(), every: .milliseconds(20)) {
-      var pulse = Pulse(rank: rank, ranks: 2, host: "here", process: Int32(rank))
+      var pulse = RankActivity(rank: rank, ranks: 2, host: "here", process: Int32(rank))
       pulse.activity = "training"
       return pulse
     } onStop: {
@@ -46,10 +46,10 @@ import Testing
     #expect(try await eventually { hub.records.map(\.pulse.rank) == [0, 1] })
     #expect(try await eventually { first.hasBeenAnswered && second.hasBeenAnswered })
     #expect(hub.look() == nil)
-    first.end(Farewell(status: 1, message: "no space left"))
+    first.end(ExitReport(status: 1, message: "no space left"))
     #expect(
-      try await eventually { hub.records[0].farewell == Farewell(status: 1, message: "no space left") })
-    second.end(Farewell(status: 0))
+      try await eventually { hub.records[0].exitReport == ExitReport(status: 1, message: "no space left") })
+    second.end(ExitReport(status: 0))
     #expect(try await eventually { hub.records.allSatisfy { $0.closed != nil } })
     #expect(hub.loss == nil)
   }
@@ -62,7 +62,7 @@ import Testing
     let frozen = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let other = Heartbeat(to: try address(of: hub), on: frozen.next(), every: .milliseconds(20)) {
       while isFrozen.load(ordering: .relaxed) { usleep(1000) }
-      var pulse = Pulse(rank: 1, ranks: 2, host: "there", process: 1)
+      var pulse = RankActivity(rank: 1, ranks: 2, host: "there", process: 1)
       pulse.activity = "training"
       return pulse
     } onStop: { _ in
@@ -70,7 +70,7 @@ import Testing
     #expect(try await eventually { hub.records.count == 2 })
     #expect(hub.look() == nil)
     isFrozen.store(true, ordering: .relaxed)
-    var found: Finding?
+    var found: Diagnosis?
     #expect(
       try await eventually {
         found = hub.look()
@@ -81,8 +81,8 @@ import Testing
     #expect(try await eventually { hub.look() == nil })
     hub.timeout = .zero
     #expect(hub.look() == nil)
-    other.end(Farewell(status: 0))
-    heart.end(Farewell(status: 0))
+    other.end(ExitReport(status: 0))
+    heart.end(ExitReport(status: 0))
   }
 
   @Test func ranksAreAskedToStop() async throws {
@@ -94,7 +94,7 @@ import Testing
     #expect(asked.load(ordering: .relaxed) == 0)
     hub.askToStop(signal: 15)
     #expect(try await eventually { asked.load(ordering: .relaxed) == 15 })
-    heart.end(Farewell(status: 75))
+    heart.end(ExitReport(status: 75))
   }
 
   /// Whoever has not the token is not heard, and a rank that knocks at a wrong door tries the next.
@@ -104,20 +104,20 @@ import Testing
     var address = try address(of: hub)
     address.token = String(repeating: "0", count: address.token.count)
     let stranger = Heartbeat(to: address, on: group.next(), every: .milliseconds(20)) {
-      Pulse(rank: 7, ranks: 8, host: "elsewhere", process: 7)
+      RankActivity(rank: 7, ranks: 8, host: "elsewhere", process: 7)
     } onStop: { _ in
     }
     address.token = try #require(hub.address).token
     address.hosts = ["127.0.0.2", "127.0.0.3", "127.0.0.1"]
     #expect(HubAddress("\(address)") == address)
     let known = Heartbeat(to: address, on: group.next(), every: .milliseconds(20)) {
-      Pulse(rank: 1, ranks: 2, host: "here", process: 1)
+      RankActivity(rank: 1, ranks: 2, host: "here", process: 1)
     } onStop: { _ in
     }
     #expect(try await eventually { known.hasBeenAnswered })
     #expect(!stranger.hasBeenAnswered && hub.records.map(\.pulse.rank) == [1])
-    known.end(Farewell(status: 0))
-    stranger.end(Farewell(status: 0))
+    known.end(ExitReport(status: 0))
+    stranger.end(ExitReport(status: 0))
   }
 
   /// They may outlive their job, and would be taken for ranks of the next.
@@ -131,8 +131,8 @@ import Testing
     #expect(try await eventually { hub.records.map(\.pulse.rank) == [0] })
     try await Task.sleep(for: .milliseconds(200))
     #expect(hub.records.map(\.pulse.rank) == [0])
-    old.end(Farewell(status: 1))
-    new.end(Farewell(status: 0))
+    old.end(ExitReport(status: 1))
+    new.end(ExitReport(status: 0))
   }
 
   // MARK: - Strangers
@@ -151,7 +151,7 @@ import Testing
     strangers.last?.send("GET / HTTP/1.1\r\n\r\n")
     #expect(try await eventually { strangers.allSatisfy(\.isCutOff) })
     #expect(try await eventually { !hub.records.isEmpty } && hub.records.map(\.closed) == [nil])
-    heart.end(Farewell(status: 0))
+    heart.end(ExitReport(status: 0))
   }
 
   /// More ranks than anybody said: they have the token.
@@ -160,7 +160,7 @@ import Testing
     defer { hub.close() }
     let hearts = try (0..<40).map { try heart($0, hub) }
     #expect(try await eventually { hub.records.count == 40 })
-    for heart in hearts { heart.end(Farewell(status: 0)) }
+    for heart in hearts { heart.end(ExitReport(status: 0)) }
   }
 
   @Test func noOtherAddressIsListenedAt() throws {
@@ -200,7 +200,7 @@ import Testing
       .filter { self.port($0, getsockname) == port || self.port($0, getpeername) == port }
     #expect(sockets.count == 3)
     for socket in sockets { #expect(fcntl(socket, F_GETFD) & FD_CLOEXEC != 0, "\(socket)") }
-    heart.end(Farewell(status: 0))
+    heart.end(ExitReport(status: 0))
   }
 
   /// The port of an end of a connection over IPv4; nil of anything else.

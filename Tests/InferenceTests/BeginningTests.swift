@@ -1,7 +1,7 @@
 import Checkpoints
 import Corpus
 import Foundation
-import Model
+import Networks
 import TestSupport
 import Testing
 import Training
@@ -17,7 +17,7 @@ import Training
     configuration.corpus.text = ["a.txt"]
     configuration.corpus.tokenizer = vocabulary.kind
     configuration.model = ModelConfiguration(embeddingSize: 6, hiddenSizes: [8, 8])
-    let card = ModelCard(
+    let card = ModelMetadata(
       configuration: configuration, vocabulary: vocabulary, progress: TrainingProgress(), results: RunResults(),
       corpus: CorpusIdentity(),
       provenance: Provenance(program: "0", oneDNN: "2", instructionSet: "x", threads: 1, ranks: 1))

@@ -28,7 +28,7 @@ import Testing
   @Test(
     arguments: [(1, 1, 3, 5), (4, 3, 8, 8), (7, 5, 20, 13), (3, 16, 64, 128), (2, 2, 9, 650), (2, 40, 9, 130)],
     [false, true])
-  func itIsTheLayerThatOneDNNHas(_ shape: (steps: Int, lanes: Int, input: Int, hidden: Int), fresh: Bool) throws {
+  func itIsTheLayerThatOneDNNHas(_ shape: (steps: Int, lanes: Int, input: Int, hidden: Int), overwrites: Bool) throws {
     let (steps, lanes, inputSize, hidden) = shape
     let rows = steps * lanes
     let input = try drawn(rows, inputSize, 1)
@@ -65,7 +65,7 @@ import Testing
         outputGradient: outputGradient.matrix, afterGradient: afterGradient, inputGradient: inputGradient.matrix,
         beforeGradient: LayerState(hidden: hiddenBefore.matrix, cell: cellBefore.matrix),
         weightGradients: RecurrentWeights(
-          input: gradients[0].matrix, hidden: gradients[1].matrix, bias: gradients[2].matrix), fresh: fresh
+          input: gradients[0].matrix, hidden: gradients[1].matrix, bias: gradients[2].matrix), overwrites: overwrites
       ) { polls += 1 }
       #expect(own ? polls >= steps : polls == 0)
       results.append(

@@ -15,7 +15,7 @@ import Testing
     let (before, gradients) = (numbers(count + 1, 1), numbers(count, 2))
     for instructions in Instructions.available {
       var parameters = before
-      lockstep_descend(instructions, count, &parameters, gradients, 0.5, 0.25, 2)
+      lockstep_sgd_update(instructions, count, &parameters, gradients, 0.5, 0.25, 2)
       for i in 0..<count {
         let expected = Double(before[i]) - 2 * (0.5 * Double(gradients[i]) + 0.25 * Double(before[i]))
         #expect(abs(Double(parameters[i]) - expected) < 1e-6)

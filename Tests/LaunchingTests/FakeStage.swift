@@ -86,7 +86,7 @@ final class FakeStage: LaunchStage {
 /// Ranks of which is known what a test says.
 final class FakeWatch: RankWatch {
   let environment = ["WATCH": "here"]
-  var finding: String?
+  var diagnosis: String?
   var verdictAtEnd = RankVerdict()
   var isTraining = true
   var savedStep: Int?
@@ -95,10 +95,10 @@ final class FakeWatch: RankWatch {
 
   func begin(_ command: RankCommand) {
     begun += 1
-    (finding, verdictAtEnd) = (nil, RankVerdict())
+    (diagnosis, verdictAtEnd) = (nil, RankVerdict())
   }
 
-  func look() -> String? { finding }
+  func look() -> String? { diagnosis }
   func notice() -> String? { nil }
   func askToStop(signal: Int32) { asked.append(signal) }
   func verdict(_ ending: ChildProcess.Ending) -> RankVerdict { verdictAtEnd }

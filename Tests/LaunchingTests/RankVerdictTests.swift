@@ -5,10 +5,10 @@ import Heartbeats
 
 /// What is made of the last words of ranks, and of none.
 @Suite struct RankVerdictTests {
-  private let lost = RankVerdict(finding: "rank 1 is lost")
-  private let done = Farewell(status: 0)
-  private let stopped = Farewell(status: 75)
-  private let failed = Farewell(status: 1, message: "MPI_Wait failed")
+  private let lost = RankVerdict(diagnosis: "rank 1 is lost")
+  private let done = ExitReport(status: 0)
+  private let stopped = ExitReport(status: 75)
+  private let failed = ExitReport(status: 1, message: "MPI_Wait failed")
 
   @Test func whatEndsWellIsNothing() {
     #expect(HubWatch.verdict([done, done], loss: nil) == RankVerdict())
@@ -27,8 +27,8 @@ import Heartbeats
   }
 
   @Test func whoeverSawAStallTellsIt() {
-    let stalled = Farewell(status: Farewell.stalledStatus, message: "rank 2 stands still.")
+    let stalled = ExitReport(status: ExitReport.stalledStatus, message: "rank 2 stands still.")
     #expect(
-      HubWatch.verdict([failed, stalled], loss: "rank 1 is lost") == RankVerdict(finding: "rank 2 stands still."))
+      HubWatch.verdict([failed, stalled], loss: "rank 1 is lost") == RankVerdict(diagnosis: "rank 2 stands still."))
   }
 }

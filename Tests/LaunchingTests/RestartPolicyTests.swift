@@ -20,15 +20,15 @@ import Testing
     #expect(policy.decide(AttemptEnding(.exited(64))) == .end(status: 64))
     // mpirun ends with 1 when it has lost a host: no rank has said so.
     #expect(policy.decide(AttemptEnding(.exited(1))) == .restart(after: 1))
-    #expect(policy.decide(AttemptEnding(.exited(76), verdict: RankVerdict(finding: "rank 2"))) == .restart(after: 2))
+    #expect(policy.decide(AttemptEnding(.exited(76), verdict: RankVerdict(diagnosis: "rank 2"))) == .restart(after: 2))
   }
 
   /// Ranks that end because another stands still save and stop as if they were asked to.
   @Test func aStopThatNobodyAskedForIsStartedAgain() {
     var policy = RestartPolicy(maximum: 5)
-    let finding = RankVerdict(finding: "rank 2")
-    #expect(policy.decide(AttemptEnding(.exited(75), verdict: finding)) == .restart(after: 1))
-    #expect(policy.decide(AttemptEnding(.exited(75), verdict: finding, wasAsked: true)) == .end(status: 75))
+    let diagnosis = RankVerdict(diagnosis: "rank 2")
+    #expect(policy.decide(AttemptEnding(.exited(75), verdict: diagnosis)) == .restart(after: 1))
+    #expect(policy.decide(AttemptEnding(.exited(75), verdict: diagnosis, wasAsked: true)) == .end(status: 75))
   }
 
   @Test func pausesGrowToAMinuteAndEnd() {

@@ -52,7 +52,7 @@ import Testing
     stage.attempts = [
       .init(
         seconds: 30, ending: .exited(137),
-        events: [(30, { [watch] in watch.verdictAtEnd.finding = "rank 1 on b was killed." })]),
+        events: [(30, { [watch] in watch.verdictAtEnd.diagnosis = "rank 1 on b was killed." })]),
       .init(seconds: 30, ending: .signalled(9)), .init(ending: .exited(0)),
     ]
     #expect(try run(supervisor(hosts: ["a", "b"], ranks: 3)) == 0)
@@ -106,7 +106,7 @@ import Testing
     stage.attempts = [
       .init(
         seconds: 1000, ending: .exited(0), obeys: [SIGTERM: .exited(143)],
-        events: [(60, { [watch] in watch.finding = "rank 2 on b stands still." })]),
+        events: [(60, { [watch] in watch.diagnosis = "rank 2 on b stands still." })]),
       .init(ending: .exited(0)),
     ]
     #expect(try run(supervisor(hosts: ["a", "b"])) == 0)

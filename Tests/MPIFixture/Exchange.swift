@@ -1,5 +1,5 @@
 import Daemon
-import Model
+import Networks
 import Training
 
 /// Sums over all ranks, long ranges and short ones; what was not begun stays as it is. By shared memory, by messages, and
@@ -86,7 +86,7 @@ private func checkExchange(_ group: MPIRankGroup, _ precision: TrainingConfigura
     check(summed.allSatisfy { exchange.buffer[$0] == Float($0 % 1000 * factor) }, "a sum of floats is wrong", rank)
     if let own = squares {
       let whole = summed.reduce(0.0) { $0 + Double(exchange.buffer[$1]) * Double(exchange.buffer[$1]) }
-      check(abs(try group.sum([own])[0] / whole - 1) < 1e-6, "the squares' sum is wrong", rank)
+      check(abs(try group.allReduce([own])[0] / whole - 1) < 1e-6, "the squares' sum is wrong", rank)
     }
     let others = Array(20_000..<30_003) + short.flatMap { Array($0.upperBound..<$0.upperBound + 60) }
     check(

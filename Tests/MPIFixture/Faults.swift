@@ -1,7 +1,7 @@
 import Daemon
 import Glibc
 import Kernels
-import Model
+import Networks
 import Training
 
 /// An exchange into which one rank brings a number that is none.
@@ -45,7 +45,7 @@ private final class FaultyRanks: RankGroup {
   var count: Int { group.count }
   var host: String { group.host }
   var waitedSeconds: Double { 0 }
-  func allArrive() -> Bool { group.allArrive() }
+  func meetAfterError() -> Bool { group.meetAfterError() }
   func split(evaluators: Int) throws -> RankSplit { try group.split(evaluators: evaluators) }
 
   func makeExchange(
@@ -55,11 +55,11 @@ private final class FaultyRanks: RankGroup {
       try group.makeExchange(count: count, precision: precision),
       faulty: rank == faultyRank ? faultyExchanges : 0..<0)
   }
-  func sum(_ values: [Double]) throws -> [Double] {
+  func allReduce(_ values: [Double]) throws -> [Double] {
     sums += 1
-    return rank == faultyRank && sums == skippedSum ? values : try group.sum(values)
+    return rank == faultyRank && sums == skippedSum ? values : try group.allReduce(values)
   }
-  func gather(_ bytes: [UInt8]) throws -> [[UInt8]] { try group.gather(bytes) }
+  func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] { try group.allGather(bytes) }
   func send(_ values: UnsafeMutableBufferPointer<Float>, to rank: Int) throws { try group.send(values, to: rank) }
   func receive(_ values: UnsafeMutableBufferPointer<Float>, from rank: Int) throws {
     try group.receive(values, from: rank)
@@ -114,7 +114,7 @@ func deadlock(_ group: MPIRankGroup) throws {
   for step in 0..<20 {
     group.does("training", step: step, isResting: false)
     _ = try trainer.step()
-    _ = try group.share([1])
+    _ = try group.broadcast([1])
   }
 }
 

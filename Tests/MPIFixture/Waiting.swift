@@ -11,7 +11,7 @@ func checkMeetings(_ group: MPIRankGroup, inMemory: Bool) throws {
   func number(_ rank: Int, _ index: Int) -> Double { 1 / Double(3 + rank * 7 + index) * (index % 2 == 0 ? 1 : 1e9) }
   for length in [1, 9, 20_000] {
     let own = (0..<length).map { number(rank, $0) }
-    let sums = try group.sum(own)
+    let sums = try group.allReduce(own)
     if inMemory, length < 100 {
       var expected = own
       let status = MPI_Allreduce(
@@ -25,7 +25,7 @@ func checkMeetings(_ group: MPIRankGroup, inMemory: Bool) throws {
     }
     check(near, "a sum of \(length)", rank)
     // More than one round carries, of some ranks.
-    let brought = try group.gather(Array(repeating: UInt8(rank), count: rank * length))
+    let brought = try group.allGather(Array(repeating: UInt8(rank), count: rank * length))
     check(brought == (0..<count).map { Array(repeating: UInt8($0), count: $0 * length) }, "a gather of \(length)", rank)
     var word = (0..<7 * length).map { UInt8(truncatingIfNeeded: rank == 0 ? $0 % 251 : 0) }
     try word.withUnsafeMutableBytes { try group.broadcast($0) }
@@ -38,7 +38,7 @@ func checkSleep(_ group: MPIRankGroup) throws {
   for ranks in [group, try MPIRankGroup(ranksOfMachine: 1)] {
     var bytes: [UInt8] = [0]
     let waits: [(String, () throws -> Void)] = [
-      ("a sum", { _ = try ranks.sum([1]) }), ("a gather", { _ = try ranks.gather([1]) }),
+      ("a sum", { _ = try ranks.allReduce([1]) }), ("a gather", { _ = try ranks.allGather([1]) }),
       ("a broadcast", { try bytes.withUnsafeMutableBytes { try ranks.broadcast($0) } }),
       ("a barrier", { try ranks.waitForAll() }),
     ]
@@ -63,7 +63,7 @@ private func processorSeconds() -> Double {
 func mismatch(_ group: MPIRankGroup) throws {
   group.limitStalls(to: 8)
   group.does("training", step: 0, isResting: false)
-  if group.rank == group.count - 1 { _ = try group.gather([1]) } else { _ = try group.sum([1]) }
+  if group.rank == group.count - 1 { _ = try group.allGather([1]) } else { _ = try group.allReduce([1]) }
 }
 
 /// A rank begins at home after a meeting, wherever the system has moved it.
@@ -76,7 +76,7 @@ func checkHome(_ group: MPIRankGroup) throws {
     // As the system may move it.
     Processors.bind(to: all.subtracting([own]))
     Processors.bind(to: all)
-    _ = try group.sum([1])
+    _ = try group.allReduce([1])
     if lockstep_mpi_current_processor() == Int32(own) { atHome += 1 }
   }
   // It may be moved again at once.

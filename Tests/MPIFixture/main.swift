@@ -15,10 +15,10 @@ let status = MPIProgram.run("fixture") { group in
 
   // Sums have the same bits everywhere, in pieces that travel at the same time.
   try checkExchanges(group)
-  check(try group.sum([Double(rank), 1]) == [Double(count * (count - 1) / 2), Double(count)], "doubles", rank)
+  check(try group.allReduce([Double(rank), 1]) == [Double(count * (count - 1) / 2), Double(count)], "doubles", rank)
 
   // Ranks bring different amounts, some nothing.
-  let brought = try group.gather(Array(repeating: UInt8(rank), count: rank * 3))
+  let brought = try group.allGather(Array(repeating: UInt8(rank), count: rank * 3))
   check(brought == (0..<count).map { Array(repeating: UInt8($0), count: $0 * 3) }, "gather", rank)
 
   var word: [UInt8] = rank == 0 ? Array("hello".utf8) : [0, 0, 0, 0, 0]
@@ -55,7 +55,7 @@ let status = MPIProgram.run("fixture") { group in
   case "mismatch": try mismatch(group)
   case "freeze-first": try freeze(group, rank: 0)
   case "freeze-last": try freeze(group, rank: count - 1)
-  case "fail-alone": if rank == count - 1 { throw Spilt() } else { _ = try group.sum([1]) }
+  case "fail-alone": if rank == count - 1 { throw Spilt() } else { _ = try group.allReduce([1]) }
   default: break
   }
   if rank == 0 { print("all is well on \(count) ranks") }

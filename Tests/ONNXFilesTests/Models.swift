@@ -1,19 +1,19 @@
 import Checkpoints
 import Corpus
 import Kernels
-import Model
+import Networks
 import TestSupport
 import Training
 
 /// Small models with numbers drawn at random, biases too.
 enum Models {
-  static func card(_ model: ModelConfiguration) throws -> ModelCard {
+  static func card(_ model: ModelConfiguration) throws -> ModelMetadata {
     var configuration = RunConfiguration()
     configuration.corpus.text = ["a.txt"]
     configuration.model = model
     var progress = TrainingProgress()
     progress.step = 7
-    return ModelCard(
+    return ModelMetadata(
       configuration: configuration,
       vocabulary: try Vocabulary(kind: .words, entries: ["<unk>", "<eos>", "cat", "Käse", "gül", "x"]),
       progress: progress,

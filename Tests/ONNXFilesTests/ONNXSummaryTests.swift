@@ -2,7 +2,7 @@ import Checkpoints
 import Corpus
 import Foundation
 import Kernels
-import Model
+import Networks
 import TestSupport
 import Testing
 import Training

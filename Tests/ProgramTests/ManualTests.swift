@@ -196,7 +196,7 @@ private struct ManualPage {
     let defaultValue: String?
   }
 
-  static let path = "\(Programs.repository)/Sources/lockstep/lockstep.1"
+  static let path = "\(Programs.repository)/Sources/Programs/lockstep/lockstep.1"
   static var text: String { get throws { try String(contentsOfFile: path, encoding: .utf8) } }
 
   /// By command, then by option.

@@ -1,4 +1,4 @@
-import Model
+import Networks
 import Testing
 import Training
 

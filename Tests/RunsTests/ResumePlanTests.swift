@@ -32,34 +32,34 @@ import Testing
     // Its disk is new, or came back old, or what it has is damaged.
     for own in [state(nil), state(5), state(nil, damaged: true)] {
       let plan = try plan(own, [state(7), state(10), state(10)])
-      #expect(plan.source == 4 && plan.keeper == 2)
+      #expect(plan.source == 4 && plan.replicaHost == 2)
       #expect(plan.notes.first?.contains("node2 holds step 10 of this run, node0") == true, "\(plan.notes)")
     }
   }
 
   @Test func copiesGoToTheFirstMachineThatMayHaveThem() throws {
-    #expect(try plan(state(nil), [state(nil), state(nil)]).keeper == 2)
-    #expect(try plan(state(10), [state(10)]).keeper == 2)
-    #expect(try plan(state(10), [state(10)], copies: false).keeper == nil)
+    #expect(try plan(state(nil), [state(nil), state(nil)]).replicaHost == 2)
+    #expect(try plan(state(10), [state(10)]).replicaHost == 2)
+    #expect(try plan(state(10), [state(10)], copies: false).replicaHost == nil)
     var shared = FolderState()
     shared.isShared = true
-    #expect(try plan(state(10), [shared, state(nil)]).keeper == 4)
+    #expect(try plan(state(10), [shared, state(nil)]).replicaHost == 4)
     #expect(try plan(state(10), [shared]) == plan(state(10), [shared], copies: false))
   }
 
   @Test func anotherRunOfTheNameIsLeftAlone() throws {
     let begunAnew = try plan(state(10, "200-b"), [state(50, "100-a"), state(nil)])
-    #expect(begunAnew.source == nil && begunAnew.keeper == 4)
+    #expect(begunAnew.source == nil && begunAnew.replicaHost == 4)
     #expect(begunAnew.notes.contains { $0.contains("node1 holds step 50 of an older run") })
     let alone = try plan(state(10, "200-b"), [state(50, "100-a")])
-    #expect(alone.keeper == nil && alone.notes.contains { $0.contains("not copied to another host") })
+    #expect(alone.replicaHost == nil && alone.notes.contains { $0.contains("not copied to another host") })
     // The first rank has been away while it was begun anew: only people know which is wanted.
     expectError("runs/x holds one run on node0, and on node1 step 50 of another", "remove the folder") {
       _ = try plan(state(10, "100-a"), [state(50, "200-b")])
     }
     // It has nothing of its own: the one begun last is the one that is meant.
     let lost = try plan(state(nil), [state(50, "100-a"), state(10, "200-b")])
-    #expect(lost.source == 4 && lost.keeper == 4)
+    #expect(lost.source == 4 && lost.replicaHost == 4)
     // Begun by a program that knew no origins.
     #expect(try plan(state(10, ""), [state(20, "")]).source == 2)
     expectError("another of the same name") { _ = try plan(state(10, ""), [state(5, "100-a")]) }

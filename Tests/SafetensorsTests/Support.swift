@@ -2,7 +2,7 @@ import Checkpoints
 import Corpus
 import Foundation
 import Kernels
-import Model
+import Networks
 import TestSupport
 import Training
 
@@ -73,7 +73,7 @@ func randomModel(
   results.add([Sample(step: 3, temperature: 0.5, seed: .max, stream: 1, prompt: "a", text: "b\nc \u{1F642}")])
   var progress = TrainingProgress()
   progress.bestLoss = 1.0 / 3
-  let card = ModelCard(
+  let card = ModelMetadata(
     configuration: configuration, vocabulary: try Vocabulary(kind: .words, entries: words), progress: progress,
     results: results, corpus: CorpusIdentity(),
     provenance: Provenance(program: "0", oneDNN: "2", instructionSet: "x", threads: 1, ranks: 2))

@@ -1,5 +1,5 @@
 import Checkpoints
-import Model
+import Networks
 
 extension TemporaryFolder {
   /// All numbers of a run's newest checkpoint but those that depend on time, for comparing bits: parameters, lane states,

@@ -1,5 +1,5 @@
 import Corpus
-import Model
+import Networks
 import Testing
 import Training
 

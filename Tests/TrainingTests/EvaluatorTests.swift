@@ -1,7 +1,7 @@
 import Corpus
 import Foundation
 import Kernels
-import Model
+import Networks
 import Testing
 import Training
 

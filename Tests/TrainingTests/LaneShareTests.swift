@@ -1,5 +1,5 @@
 import Corpus
-import Model
+import Networks
 import Testing
 
 @testable import Training
@@ -29,13 +29,13 @@ import Testing
     }
     var host: String { "here" }
     var waitedSeconds: Double { 0 }
-    func allArrive() -> Bool { true }
+    func meetAfterError() -> Bool { true }
     func split(evaluators: Int) -> RankSplit { RankSplit(role: .training(self, nil)) }
     func makeExchange(
       count: Int, precision: TrainingConfiguration.ExchangePrecision
     ) throws -> any GradientExchange { try NoExchange(count: count) }
-    func sum(_ values: [Double]) -> [Double] { values }
-    func gather(_ bytes: [UInt8]) -> [[UInt8]] { Array(repeating: bytes, count: count) }
+    func allReduce(_ values: [Double]) -> [Double] { values }
+    func allGather(_ bytes: [UInt8]) -> [[UInt8]] { Array(repeating: bytes, count: count) }
     func send(_ values: UnsafeMutableBufferPointer<Float>, to rank: Int) {}
     func receive(_ values: UnsafeMutableBufferPointer<Float>, from rank: Int) {}
     func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {}

@@ -1,7 +1,7 @@
 import Corpus
 import Foundation
 import Kernels
-import Model
+import Networks
 import Testing
 import Training
 
@@ -196,7 +196,7 @@ import Training
 
   @Test(arguments: [(50, 4), (3, 3), (7, 2), (2, 5)])
   func lanesAreDealtEvenly(total: Int, ranks: Int) {
-    let dealt = (0..<ranks).map { evenStretch($0, of: ranks, in: total) }
+    let dealt = (0..<ranks).map { evenChunk($0, of: ranks, in: total) }
     #expect(dealt.flatMap { Array($0) } == Array(0..<total))
     #expect((dealt.map(\.count).max() ?? 0) - (dealt.map(\.count).min() ?? 0) <= 1)
   }
@@ -215,13 +215,13 @@ import Training
     var rank: Int { 0 }
     var host: String { "here" }
     var waitedSeconds: Double { 0 }
-    func allArrive() -> Bool { true }
+    func meetAfterError() -> Bool { true }
     func split(evaluators: Int) -> RankSplit { RankSplit(role: .training(self, nil)) }
     func makeExchange(
       count: Int, precision: TrainingConfiguration.ExchangePrecision
     ) throws -> any GradientExchange { try NoExchange(count: count) }
-    func sum(_ values: [Double]) -> [Double] { values }
-    func gather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
+    func allReduce(_ values: [Double]) -> [Double] { values }
+    func allGather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
     func send(_ values: UnsafeMutableBufferPointer<Float>, to rank: Int) {}
     func receive(_ values: UnsafeMutableBufferPointer<Float>, from rank: Int) {}
     func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {}

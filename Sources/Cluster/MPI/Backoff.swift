@@ -1,0 +1,26 @@
+import Glibc
+
+/// How a rank waits between two looks at what only its own calls of MPI move along.
+///
+/// It looks without a pause for a moment, then lets others go first each time, and at last sleeps between its looks, for a
+/// sixteenth of the time that it has waited and at most a millisecond. So what comes soon is seen at once, and whoever waits
+/// long leaves its core to those that it waits for, and to other programs.
+struct Backoff {
+  private let begun = ContinuousClock.now
+  private let asleepAfter: Duration
+
+  private static let spin = Duration.microseconds(50)
+
+  /// `bytes`: of a message, which takes its time although its sender is there. It stands still while nobody looks.
+  init(bytes: Int) { asleepAfter = .microseconds(200) + .nanoseconds(20) * bytes }
+
+  func pause() {
+    let waited = ContinuousClock.now - begun
+    if waited < Self.spin { return }
+    if waited < asleepAfter {
+      sched_yield()
+    } else {
+      usleep(UInt32(min(max(waited / .microseconds(16), 20), 1000)))
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import ControlAPI
+import ControlServer
+import Files
+import Runs
+import Training
+
+/// One run that people and programs can watch and steer while it goes on, over a socket in its folder.
+public enum ControlledRun {
+  /// On the first rank there is a server from when the run has its folder until it ends; `address` is where it also
+  /// listens on TCP. All ranks take part. Throws what the run throws.
+  public static func start(
+    _ configuration: RunConfiguration, group: MPIRankGroup, reporter: any Reporter, resume: ResumePolicy,
+    address: TCPAddress?
+  ) throws -> RunOutcome {
+    guard group.isFirst else {
+      return try Run(configuration, group: group, reporter: SilentReporter(), resume: resume).start()
+    }
+    let desk = ControlState(mode: .run)
+    let server = ServerBox()
+    desk.runBeginning = { directory in
+      server.server = try ControlServer(in: directory, at: address, backend: desk) {
+        Console.error("lockstepd: \($0)\n")
+      }
+      if let address = server.server?.address { Console.error("lockstepd: listening at http://\(address)\n") }
+    }
+    defer { server.stop() }
+    let run = Run(
+      configuration, group: group, reporter: ReporterPair(reporter, desk), resume: resume, control: desk)
+    do {
+      let outcome = try run.start()
+      desk.runEnded("the run has come to its end")
+      return outcome
+    } catch {
+      desk.runEnded("the run has failed: \(error)")
+      throw error
+    }
+  }
+
+  private final class ServerBox {
+    var server: ControlServer?
+
+    /// Before MPI ends, with all its threads.
+    func stop() { server?.stop() }
+  }
+}

@@ -1,0 +1,82 @@
+import Kernels
+import Networks
+import Testing
+
+/// The model against a plain double-precision one, itself checked by numerical differentiation.
+@Suite struct ReferenceTests {
+  static let shapes: [(embedding: Int, hidden: [Int], tied: Bool)] = [
+    (6, [7], false), (5, [9, 4], false), (6, [8, 6], true), (3, [4, 5, 6], false),
+  ]
+  static let vocabularySize = 11
+
+  static func configuration(_ cell: Cell, _ shape: Int) -> ModelConfiguration {
+    ModelConfiguration(
+      cell: cell, embeddingSize: shapes[shape].embedding, hiddenSizes: shapes[shape].hidden,
+      tiedWeights: shapes[shape].tied)
+  }
+
+  @Test(arguments: Cell.allCases, [0, 1, 2, 3])
+  func agreesWithTheReference(cell: Cell, shape: Int) throws {
+    let configuration = Self.configuration(cell, shape)
+    let harness = try ModelHarness(configuration, vocabularySize: Self.vocabularySize, steps: 5, lanes: 3)
+    let problem = makeProblem(
+      configuration, vocabularySize: Self.vocabularySize, steps: 5, lanes: 3, seed: UInt64(shape) + 1)
+    let reference = ReferenceModel(
+      configuration: configuration, vocabularySize: Self.vocabularySize, steps: 5, lanes: 3)
+    let expected = reference.solve(problem)
+    let found = try harness.solve(problem)
+
+    #expect(abs(found.loss - expected.loss) / expected.loss < 1e-5)
+    #expect(relativeDifference(found.laneLosses, expected.laneLosses) < 1e-5)
+    #expect(relativeDifference(found.logits, expected.logits) < 1e-5)
+    for name in harness.layout.views.map(\.name) {
+      let difference = relativeDifference(found.gradients[name] ?? [], expected.gradients[name] ?? [0])
+      #expect(difference < 1e-5, "gradient of \(name)")
+    }
+    for layer in configuration.hiddenSizes.indices {
+      #expect(relativeDifference(found.finalHidden[layer], expected.finalHidden[layer]) < 1e-5)
+      #expect(
+        relativeDifference(found.initialHiddenGradient[layer], expected.initialHiddenGradient[layer]) < 1e-5)
+    }
+    #expect(found.initialCellGradient.count == expected.initialCellGradient.count)
+    for (found, expected) in zip(found.initialCellGradient, expected.initialCellGradient) {
+      #expect(relativeDifference(found, expected) < 1e-5)
+    }
+  }
+
+  @Test(arguments: Cell.allCases)
+  func referenceAgreesWithDifferences(cell: Cell) throws {
+    let configuration = Self.configuration(cell, 1)
+    let reference = ReferenceModel(
+      configuration: configuration, vocabularySize: Self.vocabularySize, steps: 3, lanes: 2)
+    let problem = makeProblem(configuration, vocabularySize: Self.vocabularySize, steps: 3, lanes: 2, seed: 9)
+    let solution = reference.solve(problem)
+    let step = 1e-5
+
+    func slope(_ change: (inout ReferenceModel.Problem, Double) -> Void) -> Double {
+      var (up, down) = (problem, problem)
+      change(&up, step)
+      change(&down, -step)
+      return (reference.loss(up) - reference.loss(down)) / (2 * step)
+    }
+    for (name, values) in problem.parameters {
+      // Every seventh number of each tensor.
+      let picked = Array(stride(from: 0, to: values.count, by: 7))
+      let numerical = picked.map { index in slope { $0.parameters[name]?[index] += $1 } }
+      let exact = picked.map { solution.gradients[name]?[$0] ?? .nan }
+      #expect(relativeDifference(numerical, exact) < 1e-6, "gradient of \(name)")
+    }
+    for layer in problem.initialHidden.indices {
+      let numerical = problem.initialHidden[layer].indices.map { index in
+        slope { $0.initialHidden[layer][index] += $1 }
+      }
+      #expect(relativeDifference(numerical, solution.initialHiddenGradient[layer]) < 1e-6)
+    }
+    for layer in problem.initialCell.indices {
+      let numerical = problem.initialCell[layer].indices.map { index in
+        slope { $0.initialCell[layer][index] += $1 }
+      }
+      #expect(relativeDifference(numerical, solution.initialCellGradient[layer]) < 1e-6)
+    }
+  }
+}
