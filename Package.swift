@@ -14,15 +14,27 @@ let library: [SwiftSetting] = [
   .unsafeFlags(["-enable-testing"], .when(configuration: .release)),
 ]
 
+// Symbols and debug information are twice the rest of a program: they stay in it on request, for a debugger or a profiler.
+let keepsSymbols = Context.environment["LOCKSTEP_SYMBOLS"] != nil
+
 // The programs carry the Swift run-time in themselves, so that one file runs where no Swift is installed. Said
 // here and not with --static-swift-stdlib, because tests cannot be built so (there is no static Testing) and one
 // build is to serve both.
-let staticSwift: [LinkerSetting] = [
-  .unsafeFlags(["-static-stdlib"]),
-  // What the static Foundation rests on; autolinking would name these only for sources compiled for it.
-  .linkedLibrary("FoundationInternationalization"), .linkedLibrary("FoundationEssentials"),
-  .linkedLibrary("CoreFoundation"), .linkedLibrary("_FoundationICU"), .linkedLibrary("_FoundationCShims"),
-  .linkedLibrary("_FoundationCollections"),
+let staticSwift: [LinkerSetting] =
+  [
+    .unsafeFlags(["-static-stdlib"]),
+    // What the static Foundation rests on; autolinking would name these only for sources compiled for it.
+    .linkedLibrary("FoundationInternationalization"), .linkedLibrary("FoundationEssentials"),
+    .linkedLibrary("CoreFoundation"), .linkedLibrary("_FoundationICU"), .linkedLibrary("_FoundationCShims"),
+    .linkedLibrary("_FoundationCollections"),
+    // Nothing loads the programs as libraries: what they do not use themselves can go.
+    .unsafeFlags(["-Xlinker", "--no-export-dynamic"]),
+  ] + (keepsSymbols ? [] : [.unsafeFlags(["-Xlinker", "-s"])])
+
+// The live page, whose files PageParts.swift joins.
+let page = [
+  "shell.html", "style.css", "elements.js", "server.js", "curves.js", "scales.js", "charts.js", "run.js", "ranks.js",
+  "samples.js", "messages.js", "buttons.js", "generation.js", "queue.js", "following.js", "start.js",
 ]
 
 let package = Package(
@@ -33,14 +45,12 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.100.0"),
     .package(url: "https://github.com/apple/swift-nio-extras", from: "1.29.0"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.30.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
-    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
   ],
   targets: [
     // C libraries: a module map and a shim header each.
@@ -48,6 +58,8 @@ let package = Package(
       name: "CMPI", path: "Sources/Cluster/CMPI", pkgConfig: mpiPackage, providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(
       name: "CHDF5", path: "Sources/Data/CHDF5", pkgConfig: hdf5Package, providers: [.apt(["libhdf5-dev"])]),
+    .systemLibrary(
+      name: "CCrypto", path: "Sources/Data/CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "COneDNN", path: "Sources/Numerics/COneDNN", providers: [.apt(["libdnnl-dev"])]),
 
     // Innermost loops, compiled for several sets of instructions.
@@ -56,10 +68,7 @@ let package = Package(
       cSettings: [.unsafeFlags(["-O2"], .when(configuration: .debug))]),
 
     // From the floor up; imports point downward only.
-    .target(
-      name: "Files",
-      dependencies: [.product(name: "Crypto", package: "swift-crypto")], path: "Sources/Data/Files",
-      swiftSettings: library),
+    .target(name: "Files", dependencies: ["CCrypto"], path: "Sources/Data/Files", swiftSettings: library),
     .target(
       name: "Kernels", dependencies: ["COneDNN", "CKernels"], path: "Sources/Numerics/Kernels", swiftSettings: library),
     .target(name: "Corpus", dependencies: ["Files"], path: "Sources/Data/Corpus", swiftSettings: library),
@@ -116,32 +125,37 @@ let package = Package(
     .target(
       name: "ControlServer",
       dependencies: [
-        "ControlAPI", "Files", "Sockets", .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "Hummingbird", package: "hummingbird"),
+        "ControlAPI", "Files", "Sockets", .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
       ], path: "Sources/Control/ControlServer", exclude: ["Page/screenshot.png"],
-      resources: [.embedInCode("Page/index.html")], swiftSettings: library),
+      resources: page.map { Resource.embedInCode("Page/\($0)") }, swiftSettings: library),
     .target(
       name: "ControlClient",
       dependencies: [
-        "ControlAPI", "Files", .product(name: "AsyncHTTPClient", package: "async-http-client"),
-        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOHTTP1", package: "swift-nio"),
+        "ControlAPI", "Files", .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio"),
       ], path: "Sources/Control/ControlClient", swiftSettings: library),
     .target(
       name: "Heartbeats",
       dependencies: [
-        "Sockets", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        "Sockets", "Files", .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOExtras", package: "swift-nio-extras"),
       ], path: "Sources/Cluster/Heartbeats", swiftSettings: library),
     .target(
+      name: "MPIRanks",
+      dependencies: [
+        "Heartbeats", "Runs", "Training", "Kernels", "Files", "MPI", .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ], path: "Sources/Cluster/MPIRanks", swiftSettings: library),
+    .target(
       name: "Daemon",
       dependencies: [
-        "ControlServer", "ControlAPI", "Heartbeats", "Runs", "Checkpoints", "Training", "Networks", "Kernels", "Files",
-        "MPI", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        "ControlServer", "ControlAPI", "MPIRanks", "Runs", "Checkpoints", "Training", "Networks", "Kernels", "Files",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ], path: "Sources/Control/Daemon", swiftSettings: library),
 
     // The two programs.
@@ -188,7 +202,7 @@ let package = Package(
         "Checkpoints", "Training", "HDF5Files", "Networks", "Corpus", "Kernels", "Files", "TestSupport",
       ]),
     .executableTarget(
-      name: "mpi-fixture", dependencies: ["Daemon", "Training", "Networks", "Kernels", "MPI", "CMPI"],
+      name: "mpi-fixture", dependencies: ["MPIRanks", "Training", "Networks", "Kernels", "MPI", "CMPI"],
       path: "Tests/MPIFixture"),
     .testTarget(name: "MPITests", dependencies: ["TestSupport", "mpi-fixture"]),
     .testTarget(
@@ -205,9 +219,11 @@ let package = Package(
       dependencies: [
         "ControlClient", "ControlAPI", "Files", "TestSupport", .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
       ]),
     .testTarget(
       name: "HeartbeatsTests", dependencies: ["Heartbeats", .product(name: "NIOPosix", package: "swift-nio")]),
+    .testTarget(name: "MPIRanksTests", dependencies: ["MPIRanks"]),
     .testTarget(name: "DaemonTests", dependencies: ["Daemon", "ControlAPI", "Files", "TestSupport"]),
     .testTarget(
       name: "ProgramTests", dependencies: ["Checkpoints", "HDF5Files", "ControlAPI", "Files", "TestSupport"],

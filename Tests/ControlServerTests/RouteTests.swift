@@ -85,6 +85,9 @@ import Testing
     ("POST", "/v1/generate", #"{"topK":-1}"#, "topK"),
     ("POST", "/v1/generate", #"{"topP":0}"#, "topP: expected a number above 0"),
     ("POST", "/v1/generate", #"{"topP":1.01}"#, "topP"),
+    ("POST", "/v1/generate", #"{"minP":1.01}"#, "minP"),
+    ("POST", "/v1/generate", #"{"stop":[""]}"#, "stop: expected texts of 1 to 256 characters, found one of 0"),
+    ("POST", "/v1/generate", #"{"stop":"a"}"#, "stop"),
     ("POST", "/v1/generate", #"{"seed":-1}"#, "seed"),
     ("POST", "/v1/generate", #"{"seed":null}"#, "seed: expected a whole number, found null"),
     ("POST", "/v1/generate", #"{"seed":18446744073709551616}"#, "seed"),
@@ -167,6 +170,9 @@ import Testing
     let policy = try #require(answer.headers["content-security-policy"])
     #expect(policy.contains("default-src 'none'") && policy.contains("script-src 'sha256-"))
     #expect(!policy.contains("script-src 'unsafe"))
+    // Every part is in its place.
+    #expect(answer.body.hasPrefix("<!doctype html>") && answer.body.hasSuffix("</html>\n"))
+    #expect(!answer.body.contains("{{") && answer.body.contains("\nfollow();\n</script>"))
     // Its script is the one that the policy lets run, and handlers in attributes would not run.
     #expect(LivePage.scripts(in: answer.body).count == 1)
     #expect(answer.body.firstMatch(of: /<[^>]+\son[a-z]+=/) == nil)

@@ -1,4 +1,4 @@
-import Daemon
+import MPIRanks
 import Networks
 import Training
 

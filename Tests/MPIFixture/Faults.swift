@@ -1,4 +1,4 @@
-import Daemon
+import MPIRanks
 import Glibc
 import Kernels
 import Networks

@@ -1,5 +1,5 @@
 import CMPI
-import Daemon
+import MPIRanks
 import Glibc
 import MPI
 import Training

@@ -1,5 +1,5 @@
 // Run by MPITests under a real mpirun: each check is made on every rank; what fails is printed, and ends all.
-import Daemon
+import MPIRanks
 import Glibc
 import MPI
 import Training

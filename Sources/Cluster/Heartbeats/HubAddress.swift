@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import NIOCore
 
@@ -42,10 +43,7 @@ public struct HubAddress: Sendable, Equatable, CustomStringConvertible {
   static func makeToken() -> String {
     // The system's own source of secrets (getrandom).
     var random = SystemRandomNumberGenerator()
-    return (0..<2).map { _ in
-      let digits = String(random.next(), radix: 16)
-      return String(repeating: "0", count: 16 - digits.count) + digits
-    }.joined()
+    return (0..<2).map { _ in random.next().digits(16, radix: 16) }.joined()
   }
 
   /// Whether a caller has the token. Takes as long whatever the first difference is, so that nobody can find it bit by bit.

@@ -8,6 +8,10 @@ extension GenerationRequest {
   public static let topKs = 0...1_000_000
   /// 0 is not among them: it would leave no token.
   public static let largestTopP = 1.0
+  public static let minPs = 0.0...1.0
+  public static let mostStops = 16
+  /// Unicode scalars of a text that ends another, one at least.
+  public static let longestStop = 256
 
   /// Throws `ErrorBody` that names the field, what it may be and what it is.
   public func validate() throws {
@@ -23,6 +27,14 @@ extension GenerationRequest {
     try check("topK", topK, Self.topKs)
     guard topP > 0, topP <= Self.largestTopP else {
       throw ErrorBody.badRequest("topP: expected a number above 0 and up to \(Self.largestTopP), found \(topP)")
+    }
+    try check("minP", minP, Self.minPs)
+    if stop.count > Self.mostStops {
+      throw ErrorBody.badRequest("stop: expected at most \(Self.mostStops) texts, found \(stop.count)")
+    }
+    for text in stop where !(1...Self.longestStop).contains(text.unicodeScalars.count) {
+      throw ErrorBody.badRequest(
+        "stop: expected texts of 1 to \(Self.longestStop) characters, found one of \(text.unicodeScalars.count)")
     }
   }
 }

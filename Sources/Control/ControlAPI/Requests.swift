@@ -23,6 +23,10 @@ public struct GenerationRequest: Codable, Equatable, Sendable {
   public var topK = 0
   /// Only the most probable tokens that together have this probability; 1: all.
   public var topP = 1.0
+  /// Only tokens at least so many times as probable as the most probable one; 0: all.
+  public var minP = 0.0
+  /// The text ends before the first of these that comes up in it.
+  public var stop: [String] = []
   /// The same seed and model write the same text; left out: another one each time, told in the answer.
   public var seed: UInt64?
   /// Whether the text comes as server-sent events, `token` after `token` and then `end`, or whole when it is done.
@@ -32,7 +36,9 @@ public struct GenerationRequest: Codable, Equatable, Sendable {
 
   public init() {}
 
-  enum CodingKeys: String, CodingKey, CaseIterable { case prompt, length, temperature, topK, topP, seed, stream, begin }
+  enum CodingKeys: String, CodingKey, CaseIterable {
+    case prompt, length, temperature, topK, topP, minP, stop, seed, stream, begin
+  }
 
   public init(from decoder: any Decoder) throws {
     let fields = try StrictContainer<CodingKeys>(decoder)
@@ -41,6 +47,8 @@ public struct GenerationRequest: Codable, Equatable, Sendable {
     temperature = try fields.value(.temperature, or: temperature)
     topK = try fields.value(.topK, or: topK)
     topP = try fields.value(.topP, or: topP)
+    minP = try fields.value(.minP, or: minP)
+    stop = try fields.value(.stop, or: stop)
     seed = try fields.valueIfGiven(.seed, UInt64.self)
     stream = try fields.value(.stream, or: stream)
     begin = try fields.value(.begin, or: begin)

@@ -12,20 +12,27 @@ public enum ControlAddress: Equatable, Sendable {
 
   /// Throws `ControlError` when `address` is not one of a server.
   public static func tcp(address: String, tokenFile: String) throws -> Self {
-    guard let parts = URLComponents(string: address), parts.scheme == "http" || parts.scheme == "https",
-      parts.host?.isEmpty == false, ["", "/"].contains(parts.path), parts.query == nil, parts.fragment == nil
-    else {
-      throw ControlError(
-        .unexpected, "'\(address)' is no address of a daemon: expected one as in http://127.0.0.1:8080")
-    }
+    _ = try hostAndPort(of: address)
     return .tcp(url: address.hasSuffix("/") ? String(address.dropLast()) : address, tokenFile: tokenFile)
+  }
+
+  /// Throws `ControlError`.
+  private static func hostAndPort(of url: String) throws -> TCPAddress {
+    guard let parts = URLComponents(string: url), parts.scheme == "http", let host = parts.host, !host.isEmpty,
+      (1...65535).contains(parts.port ?? 80), ["", "/"].contains(parts.path), parts.query == nil, parts.fragment == nil
+    else {
+      let hint = url.hasPrefix("https:") ? "; a daemon speaks no TLS, but a tunnel leads to it (ssh -L)" : ""
+      throw ControlError(
+        .unexpected, "'\(url)' is no address of a daemon: expected one as in http://127.0.0.1:8080\(hint)")
+    }
+    return TCPAddress(host: host.trimmingCharacters(in: ["[", "]"]), port: parts.port ?? 80)
   }
 
   /// What is connected to, as it is now: a daemon that was started again may have another socket and another token.
   struct Endpoint {
     /// For people.
     let name: String
-    let url: @Sendable (_ path: String) -> String
+    let target: HTTPTransport.Target
     let headers: [(String, String)]
   }
 
@@ -34,13 +41,14 @@ public enum ControlAddress: Equatable, Sendable {
     switch self {
     case .folder(let folder):
       let socket = try socket(of: folder)
-      return Endpoint(
-        name: socket, url: { URL(httpURLWithSocketPath: socket, uri: $0)?.absoluteString ?? "" },
-        // A server may ask for a host even where there is none.
-        headers: [("Host", "localhost")])
+      // A server may ask for a host even where there is none.
+      return Endpoint(name: socket, target: .socket(path: socket), headers: [("Host", "localhost")])
     case .tcp(let url, let tokenFile):
       let token = try Self.token(in: tokenFile)
-      return Endpoint(name: url, url: { url + $0 }, headers: [("Authorization", "Bearer \(token)")])
+      let address = try Self.hostAndPort(of: url)
+      let host = address.port == 80 ? String(address.description.dropLast(":80".count)) : address.description
+      return Endpoint(
+        name: url, target: .tcp(address), headers: [("Host", host), ("Authorization", "Bearer \(token)")])
     }
   }
 

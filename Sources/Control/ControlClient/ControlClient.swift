@@ -1,9 +1,7 @@
-import AsyncHTTPClient
 import ControlAPI
 import Foundation
 import NIOCore
 import NIOHTTP1
-import NIOPosix
 
 /// An answer, and the JSON that it came as.
 public struct Answer<Value: Sendable>: Sendable {
@@ -15,7 +13,7 @@ public struct Answer<Value: Sendable>: Sendable {
 public final class ControlClient: Sendable {
   private let address: ControlAddress
   private let endpoint: ControlAddress.Endpoint
-  private let client: HTTPClient
+  private let transport: HTTPTransport
 
   /// For an answer to begin to what a daemon knows.
   private let patience: Duration
@@ -24,16 +22,11 @@ public final class ControlClient: Sendable {
   /// Bytes of an answer: the largest are curves.
   private static let largestAnswer = 64 << 20
 
-  private init(_ address: ControlAddress, silence: TimeAmount?, patience: Duration) throws {
+  private init(_ address: ControlAddress, silence: Duration?, patience: Duration) throws {
     self.address = address
     self.patience = patience
     endpoint = try address.endpoint()
-    var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
-    configuration.timeout = .init(connect: .seconds(10), read: silence)
-    // A daemon that is not there is to be told of at once; whoever waits for it tries again by itself.
-    configuration.connectionPool.retryConnectionEstablishment = false
-    configuration.httpVersion = .http1Only
-    client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    transport = HTTPTransport(target: endpoint.target, silence: silence)
   }
 
   /// A client for as long as `body` takes. A daemon is lost that does not begin within `patience` to tell what it knows,
@@ -42,16 +35,7 @@ public final class ControlClient: Sendable {
     _ address: ControlAddress, silence: Duration? = nil, patience: Duration = .seconds(10),
     _ body: (ControlClient) async throws -> Result
   ) async throws -> Result {
-    let client = try ControlClient(address, silence: silence.map { TimeAmount($0) }, patience: patience)
-    let result: Result
-    do {
-      result = try await body(client)
-    } catch {
-      try await client.client.shutdown()
-      throw error
-    }
-    try await client.client.shutdown()
-    return result
+    try await body(ControlClient(address, silence: silence, patience: patience))
   }
 
   // MARK: - The routes
@@ -100,7 +84,7 @@ public final class ControlClient: Sendable {
 
   /// Gives `body` every event from now on, the first of which is a status, until the daemon ends the stream.
   public func follow(_ body: (StreamedEvent) async throws -> Void) async throws {
-    try await stream("GET", "events", nil, patience) { event in
+    try await stream(.GET, "events", nil, patience) { event in
       try await body(StreamedEvent(event, try Self.event(event)))
       return true
     }
@@ -117,7 +101,7 @@ public final class ControlClient: Sendable {
       group.addTask { [streamed] in
         defer { arrivals.finish() }
         try await self.whileItAnswers {
-          try await self.stream("POST", "generate", streamed, Self.longPatience) { event in
+          try await self.stream(.POST, "generate", streamed, Self.longPatience) { event in
             arrivals.yield(event)
             return event.name != "end"
           }
@@ -156,14 +140,14 @@ public final class ControlClient: Sendable {
 
   /// Gives `body` the events of an answer until it has enough or the answer ends.
   private func stream(
-    _ method: String, _ path: String, _ content: (any Encodable)?, _ patience: Duration,
+    _ method: HTTPMethod, _ path: String, _ content: (any Encodable)?, _ patience: Duration,
     _ body: (ServerSentEvent) async throws -> Bool
   ) async throws {
-    let response = try await execute(method, path, content, patience)
-    var parser = ServerSentEventParser()
-    var pieces = response.body.makeAsyncIterator()
-    while let piece = try await explained({ try await pieces.next() }) {
-      for event in try parser.parse(piece.readableBytesView) where try await !body(event) { return }
+    try await execute(method, path, content, patience) { answer in
+      var parser = ServerSentEventParser()
+      while let piece = try await answer.next() {
+        for event in try parser.parse(piece.readableBytesView) where try await !body(event) { return }
+      }
     }
   }
 
@@ -190,51 +174,56 @@ public final class ControlClient: Sendable {
   }
 
   private func get<Value: Decodable>(_ path: String) async throws -> Answer<Value> {
-    try await answer("GET", path, nil, patience)
+    try await answer(.GET, path, nil, patience)
   }
 
   private func post<Value: Decodable>(
     _ path: String, _ content: (any Encodable)? = nil, patience: Duration? = nil
   ) async throws -> Answer<Value> {
-    try await answer("POST", path, content, patience ?? self.patience)
+    try await answer(.POST, path, content, patience ?? self.patience)
   }
 
   private func answer<Value: Decodable>(
-    _ method: String, _ path: String, _ content: (any Encodable)?, _ patience: Duration
+    _ method: HTTPMethod, _ path: String, _ content: (any Encodable)?, _ patience: Duration
   ) async throws -> Answer<Value> {
-    let response = try await execute(method, path, content, patience)
-    let json = try await text(of: response)
+    let json = try await execute(method, path, content, patience) { try await $0.text(upTo: Self.largestAnswer) }
     return Answer(value: try Self.decode(json), json: json)
   }
 
-  /// Sends a request; throws what the daemon refuses.
-  private func execute(
-    _ method: String, _ path: String, _ content: (any Encodable)?, _ patience: Duration
-  ) async throws -> HTTPClientResponse {
-    var request = HTTPClientRequest(url: endpoint.url("/v1/\(path)"))
-    request.method = .init(rawValue: method)
-    for (name, value) in endpoint.headers { request.headers.add(name: name, value: value) }
+  /// Sends a request and gives `body` the answer; throws what the daemon refuses.
+  private func execute<Result: Sendable>(
+    _ method: HTTPMethod, _ path: String, _ content: (any Encodable)?, _ patience: Duration,
+    _ body: (inout HTTPAnswer) async throws -> Result
+  ) async throws -> Result {
+    var request = HTTPTransport.Request(method: method, path: "/v1/\(path)", headers: HTTPHeaders(endpoint.headers))
     if let content {
       request.headers.add(name: "Content-Type", value: "application/json")
-      request.body = .bytes(ByteBuffer(bytes: try JSONEncoder().encode(content)))
+      request.content = ByteBuffer(bytes: try JSONEncoder().encode(content))
     }
-    let response = try await explained { [request] in try await client.execute(request, timeout: TimeAmount(patience)) }
-    if (200..<300).contains(response.status.code) { return response }
-    guard let body = try? JSONDecoder().decode(ErrorBody.self, from: Data(try await text(of: response).utf8)) else {
-      throw ControlError(
+    do {
+      return try await transport.send(request, patience: patience) { [request] answer in
+        if (200..<300).contains(answer.status) { return try await body(&answer) }
+        throw await refusal(of: request, &answer)
+      }
+    } catch let failure as HTTPTransport.Failure {
+      throw explain(failure)
+    }
+  }
+
+  /// What an answer that is no good one says.
+  private func refusal(of request: HTTPTransport.Request, _ answer: inout HTTPAnswer) async -> ControlError {
+    guard let text = try? await answer.text(upTo: Self.largestAnswer),
+      let body = try? JSONDecoder().decode(ErrorBody.self, from: Data(text.utf8))
+    else {
+      return ControlError(
         .unexpected,
-        "what answers at \(endpoint.name) is no daemon of Lockstep: it says \(response.status.code) to \(method) "
-          + "/v1/\(path)"
-      )
+        "what answers at \(endpoint.name) is no daemon of Lockstep: it says \(answer.status) to "
+          + "\(request.method.rawValue) \(request.path)")
     }
-    throw Self.refusal(body)
+    return Self.refusal(body)
   }
 
   private static func refusal(_ body: ErrorBody) -> ControlError { ControlError(.refused(body), body.message) }
-
-  private func text(of response: HTTPClientResponse) async throws -> String {
-    try await explained { String(buffer: try await response.body.collect(upTo: Self.largestAnswer)) }
-  }
 
   private static func decode<Value: Decodable>(_ json: String) throws -> Value {
     do {
@@ -249,38 +238,18 @@ public final class ControlClient: Sendable {
 
   // MARK: - What goes wrong
 
-  /// What the network says, as a `ControlError`.
-  private func explained<Result>(_ body: () async throws -> Result) async throws -> Result {
-    do {
-      return try await body()
-    } catch let error as HTTPClientError {
-      switch error {
-      case .cancelled: throw CancellationError()
-      case .connectTimeout, .getConnectionFromPoolTimeout:
-        throw ControlError(.unreachable, "nothing answers at \(endpoint.name): check the address")
-      case .deadlineExceeded, .readTimeout:
-        throw ControlError(
-          .lost,
-          "the daemon at \(endpoint.name) does not answer in time: it may be stopped or hang, or the network between; "
-            + "ask again, and look at its process if it says nothing then")
-      case .remoteConnectionClosed, .uncleanShutdown:
-        throw ControlError.wentAway(endpoint.name)
-      default: throw unexplained(error)
-      }
-    } catch let error as IOError {
-      throw explain(code: error.errnoCode, "\(error)")
-    } catch let error as NIOConnectionError {
-      let code = error.connectionErrors.lazy.compactMap { ($0.error as? IOError)?.errnoCode }.first
-      throw explain(code: code ?? 0, error.dnsAError == nil ? "cannot connect" : "there is no host of that name")
-    } catch HTTPParserError.invalidEOFState {
-      throw ControlError.wentAway(endpoint.name)
-    } catch let error where !(error is CancellationError) {
-      throw unexplained(error)
+  private func explain(_ failure: HTTPTransport.Failure) -> ControlError {
+    switch failure {
+    case .noConnection: ControlError(.unreachable, "nothing answers at \(endpoint.name): check the address")
+    case .silence:
+      ControlError(
+        .lost,
+        "the daemon at \(endpoint.name) does not answer in time: it may be stopped or hang, or the network between; "
+          + "ask again, and look at its process if it says nothing then")
+    case .ended: ControlError.wentAway(endpoint.name)
+    case .system(let code, let reason): explain(code: code, reason)
+    case .other(let error): ControlError(.unexpected, "cannot ask the daemon at \(endpoint.name): \(error)")
     }
-  }
-
-  private func unexplained(_ error: any Error) -> ControlError {
-    ControlError(.unexpected, "cannot ask the daemon at \(endpoint.name): \(error)")
   }
 
   private func explain(code: CInt, _ reason: String) -> ControlError {

@@ -1,5 +1,4 @@
 import ControlAPI
-import Crypto
 import Files
 import Foundation
 import HTTPTypes
@@ -20,7 +19,7 @@ final class Authentication: Sendable {
   private let bounds: Bounds
 
   private struct Code {
-    let digest: SHA256.Digest
+    let digest: [UInt8]
     let expires: ContinuousClock.Instant
   }
 
@@ -32,9 +31,10 @@ final class Authentication: Sendable {
     self.bounds = bounds
   }
 
-  /// 32 random bytes as hexadecimal digits.
+  /// 32 random bytes, which the system makes fit for secrets, as hexadecimal digits.
   private static func secret() -> String {
-    SymmetricKey(size: .bits256).withUnsafeBytes { $0.map { String(format: "%02x", $0) }.joined() }
+    var system = SystemRandomNumberGenerator()
+    return (0..<32).map { _ in String(format: "%02x", UInt8.random(in: 0...255, using: &system)) }.joined()
   }
 
   /// A code that lets one browser in, once, within `Bounds.linkTime`. The oldest goes when too many are out.
@@ -44,17 +44,18 @@ final class Authentication: Sendable {
       let now = ContinuousClock.now
       $0.removeAll { $0.expires <= now }
       if $0.count >= bounds.links { $0.removeFirst() }
-      $0.append(Code(digest: Self.digest(code), expires: now + bounds.linkTime))
+      $0.append(Code(digest: Digest.of(code), expires: now + bounds.linkTime))
     }
     return code
   }
 
   /// The cookie for a code that is good, which it then is no more.
   func redeem(_ code: String) -> Cookie? {
-    let digest = Self.digest(code)
+    let digest = Digest.of(code)
     let isGood = codes.withLock {
       let now = ContinuousClock.now
-      guard let index = $0.firstIndex(where: { $0.digest == digest && $0.expires > now }) else { return false }
+      let index = $0.firstIndex { Digest.areSame($0.digest, digest) && $0.expires > now }
+      guard let index else { return false }
       $0.remove(at: index)
       return true
     }
@@ -71,9 +72,9 @@ final class Authentication: Sendable {
   }
 
   /// Compares digests, in a time that tells nothing of where they differ.
-  private static func same(_ one: String, _ other: String) -> Bool { digest(one) == digest(other) }
-
-  private static func digest(_ text: String) -> SHA256.Digest { SHA256.hash(data: Data(text.utf8)) }
+  private static func same(_ one: String, _ other: String) -> Bool {
+    Digest.areSame(Digest.of(one), Digest.of(other))
+  }
 }
 
 /// Over TCP, keeps out who is not known, before anything else is looked at; then who is led here by another site.

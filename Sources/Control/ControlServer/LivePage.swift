@@ -1,13 +1,13 @@
-import Crypto
+import Files
 import Foundation
 import Hummingbird
 
-/// The live page: one file, with its script and style in it.
+/// The live page: one answer, with its script and style in it.
 enum LivePage {
   static let response: Response = {
     var response = Response(
       status: .ok, headers: [.contentType: "text/html; charset=utf-8", .cacheControl: "no-store"],
-      body: ResponseBody(byteBuffer: ByteBuffer(bytes: PackageResources.index_html)))
+      body: ResponseBody(byteBuffer: ByteBuffer(string: PageParts.joined)))
     response.headers[.contentSecurityPolicy] = policy
     return response
   }()
@@ -15,8 +15,9 @@ enum LivePage {
   /// Nothing from elsewhere, and no script but the page's own, known by their digests: what a model writes, or a job is
   /// called, is never run.
   static let policy: String = {
-    let page = String(decoding: PackageResources.index_html, as: UTF8.self)
-    let digests = scripts(in: page).map { "'sha256-\(Data(SHA256.hash(data: Data($0.utf8))).base64EncodedString())'" }
+    let digests = scripts(in: PageParts.joined).map {
+      "'sha256-\(Data(Digest.of(String($0))).base64EncodedString())'"
+    }
     return """
       default-src 'none'; script-src \(digests.joined(separator: " ")); style-src 'unsafe-inline'; img-src data:; \
       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'

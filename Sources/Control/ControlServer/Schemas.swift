@@ -199,6 +199,13 @@ extension GenerationRequest: Described {
         "topK": .integer(topKs).standard(.integer(standard.topK)),
         "topP": JSON.object(["type": "number", "exclusiveMinimum": 0, "maximum": .number(largestTopP)])
           .standard(.number(standard.topP)),
+        "minP": JSON.object([
+          "type": "number", "minimum": .number(minPs.lowerBound), "maximum": .number(minPs.upperBound),
+        ]).standard(.number(standard.minP)),
+        "stop": [
+          "type": "array", "maxItems": .integer(mostStops), "default": [],
+          "items": ["type": "string", "minLength": 1, "maxLength": .integer(longestStop)],
+        ],
         "seed": .seed,
         "stream": .boolean.standard(.flag(standard.stream)),
         "begin": .boolean.standard(.flag(standard.begin)),

@@ -64,7 +64,7 @@ extension ControlState: RunControl {
 
   public var stopReason: String? { withState { $0.pendingCommands.stopReason } }
 
-  public func pendingCommands() -> RunWishes {
+  public func pendingCommands() -> PendingCommands {
     withState { state in
       defer {
         state.pendingCommands.requests = []

@@ -82,9 +82,9 @@ extension ControlState: ControlBackend {
     return AsyncThrowingStream { asker in
       let id = nextID()
       let order = GenerationOrder(
-        id: id, prompt: request.prompt, begin: request.begin, length: request.length,
+        id: id, prompt: request.prompt, begin: request.begin, length: request.length, stop: request.stop,
         settings: SamplingSettings(
-          temperature: request.temperature, topK: request.topK, topP: request.topP, seed: seed))
+          temperature: request.temperature, topK: request.topK, topP: request.topP, minP: request.minP, seed: seed))
       ask(.text(asker, seed: seed), id, .generate(order))
       asker.onTermination = { [weak self] _ in
         self?.withState { state in

@@ -27,7 +27,7 @@ public final class ControlState: @unchecked Sendable {
     var samples: [SampleText] = []
     /// Whether there is a run that pendingCommands reach.
     var hasRun = false
-    var pendingCommands = RunWishes()
+    var pendingCommands = PendingCommands()
     var askers: [Int: Asker] = [:]
     var lastRequest = 0
     /// Of the queue, the job that runs, and the step that its run had come to when it was begun.
@@ -56,19 +56,19 @@ public final class ControlState: @unchecked Sendable {
     state = State(status: Status(mode: mode, activity: .idle, version: programVersion))
   }
 
-  /// The desk of a queue, which it follows. Throws what opening the queue throws.
-  static func serving(_ directory: String, data: [String]) throws -> (desk: ControlState, queue: JobQueue) {
+  /// That of a queue, which it follows. Throws what opening the queue throws.
+  static func serving(_ directory: String, data: [String]) throws -> (state: ControlState, queue: JobQueue) {
     let changes = Changes()
     let queue = try JobQueue(
-      directory: directory, data: data, onChange: { job in changes.desk.withLock { $0 }?.emit(.job(job)) })
-    let desk = ControlState(mode: .serve, queue: queue)
-    changes.desk.withLock { $0 = desk }
-    return (desk, queue)
+      directory: directory, data: data, onChange: { job in changes.state.withLock { $0 }?.emit(.job(job)) })
+    let state = ControlState(mode: .serve, queue: queue)
+    changes.state.withLock { $0 = state }
+    return (state, queue)
   }
 
-  /// The queue is there before the desk that is told of its changes.
+  /// The queue is there before the state that is told of its changes.
   private final class Changes: Sendable {
-    let desk = Mutex<ControlState?>(nil)
+    let state = Mutex<ControlState?>(nil)
   }
 
   /// The one way to the state. Wakes the loop where it waits.
@@ -121,7 +121,7 @@ public final class ControlState: @unchecked Sendable {
   /// From now on what is asked of this job is asked of the run under way.
   func jobBegins(_ id: Int) {
     withState { state in
-      state.pendingCommands = RunWishes()
+      state.pendingCommands = PendingCommands()
       state.job = id
     }
   }
@@ -132,7 +132,7 @@ public final class ControlState: @unchecked Sendable {
     let askers = withState { state in
       defer {
         state.askers = [:]
-        state.pendingCommands = RunWishes()
+        state.pendingCommands = PendingCommands()
         state.hasRun = false
         state.job = nil
         state.status.activity = state.status.mode == .serve ? .idle : .finished

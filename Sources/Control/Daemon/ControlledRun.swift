@@ -1,6 +1,7 @@
 import ControlAPI
 import ControlServer
 import Files
+import MPIRanks
 import Runs
 import Training
 
@@ -15,23 +16,23 @@ public enum ControlledRun {
     guard group.isFirst else {
       return try Run(configuration, group: group, reporter: SilentReporter(), resume: resume).start()
     }
-    let desk = ControlState(mode: .run)
+    let state = ControlState(mode: .run)
     let server = ServerBox()
-    desk.runBeginning = { directory in
-      server.server = try ControlServer(in: directory, at: address, backend: desk) {
+    state.runBeginning = { directory in
+      server.server = try ControlServer(in: directory, at: address, backend: state) {
         Console.error("lockstepd: \($0)\n")
       }
       if let address = server.server?.address { Console.error("lockstepd: listening at http://\(address)\n") }
     }
     defer { server.stop() }
     let run = Run(
-      configuration, group: group, reporter: ReporterPair(reporter, desk), resume: resume, control: desk)
+      configuration, group: group, reporter: ReporterPair(reporter, state), resume: resume, control: state)
     do {
       let outcome = try run.start()
-      desk.runEnded("the run has come to its end")
+      state.runEnded("the run has come to its end")
       return outcome
     } catch {
-      desk.runEnded("the run has failed: \(error)")
+      state.runEnded("the run has failed: \(error)")
       throw error
     }
   }

@@ -106,10 +106,7 @@ struct JobFiles: Sendable {
 
   private func path(_ id: Int) -> String { "\(directory)/\(Self.name(of: id))" }
 
-  private static func name(of id: Int) -> String {
-    let digits = String(id)
-    return String(repeating: "0", count: max(0, 8 - digits.count)) + digits + ".json"
-  }
+  private static func name(of id: Int) -> String { "\(id.digits(8)).json" }
 
   private static func id(of name: String) -> Int? {
     guard let id = Int(name.prefix { $0 != "." }), (1..<mostJobs).contains(id), Self.name(of: id) == name else {

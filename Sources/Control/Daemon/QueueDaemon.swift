@@ -2,6 +2,7 @@ import ControlAPI
 import ControlServer
 import Files
 import Kernels
+import MPIRanks
 import Runs
 import Training
 
@@ -17,7 +18,7 @@ public final class QueueDaemon {
   private let head: Head?
 
   private struct Head {
-    let desk: ControlState
+    let state: ControlState
     let queue: JobQueue
     let server: ControlServer
     /// Of the daemon itself: over a little before a run's, so that none is begun that would be stopped at once.
@@ -38,12 +39,12 @@ public final class QueueDaemon {
 
   private static func makeHead(_ directory: String, _ data: [String], _ address: TCPAddress?) throws -> Head {
     try FileSystem.createDirectory(directory)
-    let (desk, queue) = try ControlState.serving(directory, data: data)
+    let (state, queue) = try ControlState.serving(directory, data: data)
     for problem in queue.problems { say("warning: \(problem)") }
-    let server = try ControlServer(in: directory, at: address, backend: desk) { say($0) }
+    let server = try ControlServer(in: directory, at: address, backend: state) { say($0) }
     say("serving the queue of \(directory) at \(server.socketPath)")
     if let address = server.address { say("listening at http://\(address); the token is in \(server.tokenPath)") }
-    return Head(desk: desk, queue: queue, server: server)
+    return Head(state: state, queue: queue, server: server)
   }
 
   private static func say(_ message: String) { Console.error("lockstepd: \(message)\n") }
@@ -76,21 +77,21 @@ public final class QueueDaemon {
   private func nextJob(_ head: Head) throws -> NextJob? {
     while head.interruption.reason == nil {
       if let job = head.queue.next() {
-        head.desk.jobBegins(job.id)
+        head.state.jobBegins(job.id)
         do {
           try head.queue.begin(job.id)
           return NextJob(id: job.id, configuration: try head.queue.configuration(of: job.id))
         } catch is ErrorBody {
           // Somebody has cancelled or paused it just now.
-          head.desk.runEnded("the job does not run")
+          head.state.runEnded("the job does not run")
           continue
         } catch let error as FileError {
           Self.say("warning: job \(job.id) has to wait, since the queue cannot be written: \(error)")
-          head.desk.runEnded("the job does not run")
-          for _ in 0..<Self.patience where head.interruption.reason == nil { head.desk.waitForChange() }
+          head.state.runEnded("the job does not run")
+          for _ in 0..<Self.patience where head.interruption.reason == nil { head.state.waitForChange() }
         }
       }
-      head.desk.waitForChange()
+      head.state.waitForChange()
     }
     return nil
   }
@@ -102,20 +103,20 @@ public final class QueueDaemon {
       let configuration = try ConfigurationReader.read(yaml: yaml)
       // Again: links may lead elsewhere by now, and the daemon may have been started with other folders.
       _ = try group.onFirst { try head?.queue.confinement.check(configuration) }
-      let reporter: any Reporter = head.map { ReporterPair(makeReporter(configuration), $0.desk) } ?? SilentReporter()
-      let run = Run(configuration, group: group, reporter: reporter, resume: .auto, control: head?.desk)
+      let reporter: any Reporter = head.map { ReporterPair(makeReporter(configuration), $0.state) } ?? SilentReporter()
+      let run = Run(configuration, group: group, reporter: reporter, resume: .auto, control: head?.state)
       outcome = try run.start() == .finished ? .finished : .stopped
     } catch {
       // Shared by all ranks, or there is no going on.
       guard group.meetAfterError() else {
-        head?.desk.runEnded("the daemon ends: \(error)")
+        head?.state.runEnded("the daemon ends: \(error)")
         throw error
       }
       outcome = .failed("\(error)")
       if let id { Self.say("job \(id) has failed: \(error)") }
     }
     guard let head, let id else { return }
-    head.desk.runEnded("the run has ended")
+    head.state.runEnded("the run has ended")
     do {
       try head.queue.end(id, outcome)
     } catch {

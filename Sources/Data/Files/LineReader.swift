@@ -61,6 +61,9 @@ public final class LineReader {
     return Array(count == 1 && text.starts(with: [0xef, 0xbb, 0xbf]) ? text.dropFirst(3) : text)
   }
 
+  /// Whether another line can be had without waiting for whoever writes the file.
+  public var isReady: Bool { size > 0 || block[unread].contains(UInt8(ascii: "\n")) }
+
   /// Reads more of the file; says whether there was more.
   private func fill() throws -> Bool {
     let read = try block.withUnsafeMutableBytes { block in

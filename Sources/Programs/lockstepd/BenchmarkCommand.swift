@@ -1,6 +1,6 @@
 import ArgumentParser
-import Daemon
 import Kernels
+import MPIRanks
 import ProgramOptions
 import Runs
 import Training

@@ -2,6 +2,7 @@ import ArgumentParser
 import ControlAPI
 import Daemon
 import Kernels
+import MPIRanks
 import ProgramOptions
 import Runs
 import Training

@@ -1,3 +1,5 @@
+import Files
+
 /// Turns text into the tokens of a vocabulary and back. `TokenizerKind` says what the tokens are.
 public struct Tokenizer: Sendable {
   public let vocabulary: Vocabulary
@@ -100,7 +102,7 @@ public struct Tokenizer: Sendable {
   private func unseen(_ scalar: UInt32, at offset: Int) -> TextFault {
     TextFault(
       offset: offset,
-      problem: "expected a character of the vocabulary, found U+\(hexadecimal(scalar, digits: 4))",
+      problem: "expected a character of the vocabulary, found U+\(scalar.digits(4, radix: 16, uppercase: true))",
       remedy: "take it out of the text, or train on a text that has it")
   }
 

@@ -1,3 +1,5 @@
+import Files
+
 /// A fault at a byte offset of the piece of text being scanned; whoever cut the piece knows file and line.
 struct TextFault: Error {
   let offset: Int
@@ -7,15 +9,9 @@ struct TextFault: Error {
   static func invalidUTF8(_ piece: UnsafeRawBufferPointer, at offset: Int) -> TextFault {
     TextFault(
       offset: offset,
-      problem: "expected UTF-8, found byte 0x\(hexadecimal(UInt32(piece[offset]), digits: 2))",
+      problem: "expected UTF-8, found byte 0x\(piece[offset].digits(2, radix: 16, uppercase: true))",
       remedy: "convert the file to UTF-8, or use the tokenizer `bytes`")
   }
-}
-
-/// Upper-case hexadecimal, at least `digits` long: 2 for a byte, 4 for a code point.
-func hexadecimal(_ value: UInt32, digits: Int) -> String {
-  let text = String(value, radix: 16, uppercase: true)
-  return String(repeating: "0", count: max(0, digits - text.count)) + text
 }
 
 /// The scalar that starts at a byte of a text.

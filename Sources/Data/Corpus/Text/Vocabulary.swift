@@ -1,3 +1,5 @@
+import Files
+
 /// The tokens of a tokenizer and their numbers.
 ///
 /// - words: 0 is `<unk>`, 1 is `<eos>`, then the words; one made from a text has them by descending count,
@@ -86,7 +88,9 @@ public struct Vocabulary: Equatable, Sendable {
           return (position, "expected one Unicode scalar, found \"\(entry)\"")
         }
         if Int(scalar.value) <= last {
-          return (position, "expected code points that grow, found U+\(hexadecimal(scalar.value, digits: 4))")
+          return (
+            position, "expected code points that grow, found U+\(scalar.value.digits(4, radix: 16, uppercase: true))"
+          )
         }
         last = Int(scalar.value)
       }

@@ -55,8 +55,7 @@ final class TokenFileWriter {
 
   private func openShard() throws {
     precondition(written < total, "more than \(total) tokens were written")
-    let number = String(shards.count)
-    let name = "\(part.rawValue)-\(String(repeating: "0", count: 5 - number.count))\(number).tokens"
+    let name = "\(part.rawValue)-\(shards.count.digits(5)).tokens"
     remainingInShard = evenChunk(shards.count, of: shardCount, in: total).count
     shards.append(CorpusManifest.Shard(file: name, tokens: remainingInShard, sha256: ""))
     digest = Digest()

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Daemon
+@testable import MPIRanks
 
 @Suite struct RankBindingTests {
   /// Two memory nodes of four processors each.

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Daemon
+@testable import MPIRanks
 
 /// Tasks that were started together and do not see each other.
 @Suite struct StartedTasksTests {
