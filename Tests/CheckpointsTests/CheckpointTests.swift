@@ -24,10 +24,10 @@ import Training
     let vocabulary = try Vocabulary(kind: tokenizer, entries: entries)
     let layout = ParameterLayout(configuration.model, vocabularySize: vocabulary.count)
     let parameters = try Parameters(layout)
-    parameters.initialize(configuration.model, seed: 9)
+    parameters.initialize(seed: 9)
     let slots = try Optimizer.slotNames(.adam).enumerated().map { index, name in
       let buffer = try FloatBuffer(layout.bufferCount)
-      for view in layout.views { for place in view.range { buffer[place] = Float(place + index) / 3 } }
+      for view in layout.tensors { for place in view.range { buffer[place] = Float(place + index) / 3 } }
       return (name, buffer)
     }
     var progress = TrainingProgress()
@@ -50,7 +50,7 @@ import Training
     var corpus = CorpusIdentity()
     corpus.fingerprint = "abc"
     corpus.trainingTokens = 1 << 40
-    let floats = 2 * RecurrentState.floatsPerLane(configuration.model)
+    let floats = 2 * NetworkPlan.stateFloats(of: configuration.model)
     return Checkpoint(
       card: ModelMetadata(
         configuration: configuration, vocabulary: vocabulary, progress: progress, results: results, corpus: corpus,

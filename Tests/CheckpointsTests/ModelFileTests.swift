@@ -33,12 +33,12 @@ import Training
       corpus: CorpusIdentity(),
       provenance: Provenance(program: "0", oneDNN: "2", instructionSet: "x", threads: 1, ranks: 2))
     let parameters = try Parameters(card.parameterLayout)
-    parameters.initialize(configuration.model, seed: 4)
+    parameters.initialize(seed: 4)
     return TrainedModel(card: card, parameters: parameters)
   }
 
   private func numbers(_ model: TrainedModel) -> [UInt32] {
-    model.parameters.layout.views.flatMap { model.parameters.buffer.values[$0.range].map(\.bitPattern) }
+    model.parameters.layout.tensors.flatMap { model.parameters.buffer.values[$0.range].map(\.bitPattern) }
   }
 
   @Test(arguments: TokenizerKind.allCases)
@@ -87,7 +87,7 @@ import Training
         #expect(model.parameters.matrix("output.bias").pointer[row] == before.matrix("output.bias").pointer[source])
       }
     }
-    let layer = model.parameters.layout.view("lstm.1.weightHidden").range
+    let layer = model.parameters.layout.tensor("lstm.1.weightHidden").range
     #expect(Array(model.parameters.buffer.values[layer]) == Array(before.buffer.values[layer]))
   }
 

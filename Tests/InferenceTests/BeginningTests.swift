@@ -112,7 +112,7 @@ import Training
   @Test func endOfLineStopsATextOfWords() throws {
     let words = try Self.model(Vocabulary(kind: .words, entries: ["<unk>", "<eos>", "a"]))
     func stops(_ stop: String, _ model: SavedModel, at text: String) throws -> Bool {
-      var filter = try model.stopText([Array(stop.utf8)])
+      var filter = try StopText([Array(stop.utf8)], in: model.tokenizer.vocabulary)
       _ = filter.add(Array(text.utf8))
       return filter.isOver
     }

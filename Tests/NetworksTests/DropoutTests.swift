@@ -13,23 +13,23 @@ import Testing
     let configuration = ModelConfiguration(embeddingSize: 6, hiddenSizes: [8, 5], dropout: dropout)
     let layout = ParameterLayout(configuration, vocabularySize: vocabularySize)
     let parameters = try Parameters(layout)
-    parameters.initialize(configuration, seed: 4)
+    parameters.initialize(seed: 4)
     let gradients = try Gradients(layout)
     var all: [Double] = []
     for block in lanes {
-      let model = try LanguageModel(
-        configuration, vocabularySize: vocabularySize, parameters: parameters, steps: steps, lanes: block.count,
-        purpose: .training)
-      let state = try RecurrentState(configuration, lanes: block.count)
+      let model = try Network(
+        NetworkPlan(configuration, vocabularySize: vocabularySize), parameters: parameters,
+        NetworkShape(steps: steps, lanes: block.count, purpose: .training))
+      let state = try RowStates(configuration, lanes: block.count)
       // Token of a place is the same whichever model reads it.
       let tokens = (0..<steps).flatMap { step in block.map { Int32((step * 7 + $0 * 3) % vocabularySize) } }
       var losses = [Double](repeating: 0, count: block.count)
       try tokens.withUnsafeBufferPointer { tokens in
         try losses.withUnsafeMutableBufferPointer {
           try model.learn(
-            inputs: tokens, targets: tokens, state: state,
+            inputs: tokens, targets: tokens, states: state,
             dropout: DropoutKey(seed: 5, window: window, firstLane: block.lowerBound), losses: $0,
-            gradients: gradients)
+            sink: GradientSink(gradients))
         }
       }
       all += losses
@@ -55,21 +55,21 @@ import Testing
     let configuration = ModelConfiguration(embeddingSize: 5, hiddenSizes: [6], dropout: 0.4)
     let layout = ParameterLayout(configuration, vocabularySize: vocabularySize)
     let parameters = try Parameters(layout)
-    parameters.initialize(configuration, seed: 2)
+    parameters.initialize(seed: 2)
     let gradients = try Gradients(layout)
     let tokens = (0..<steps * 2).map { Int32($0 * 5 % vocabularySize) }
-    let model = try LanguageModel(
-      configuration, vocabularySize: vocabularySize, parameters: parameters, steps: steps, lanes: 2,
-      purpose: .training)
+    let model = try Network(
+      NetworkPlan(configuration, vocabularySize: vocabularySize), parameters: parameters,
+      NetworkShape(steps: steps, lanes: 2, purpose: .training))
     func loss(into gradients: Gradients) throws -> Double {
       try model.parametersChanged()
       var losses = [0.0, 0.0]
-      let state = try RecurrentState(configuration, lanes: 2)
+      let state = try RowStates(configuration, lanes: 2)
       try tokens.withUnsafeBufferPointer { tokens in
         try losses.withUnsafeMutableBufferPointer {
           try model.learn(
-            inputs: tokens, targets: tokens, state: state,
-            dropout: DropoutKey(seed: 1, window: 0, firstLane: 0), losses: $0, gradients: gradients)
+            inputs: tokens, targets: tokens, states: state,
+            dropout: DropoutKey(seed: 1, window: 0, firstLane: 0), losses: $0, sink: GradientSink(gradients))
         }
       }
       return losses.reduce(0, +)
@@ -77,7 +77,7 @@ import Testing
     _ = try loss(into: gradients)
     let scrap = try Gradients(layout)
     var (numerical, exact): ([Double], [Double]) = ([], [])
-    for view in layout.views {
+    for view in layout.tensors {
       for index in stride(from: view.offset, to: view.offset + view.count, by: 5) {
         let value = parameters.buffer[index]
         let step: Float = 1e-2

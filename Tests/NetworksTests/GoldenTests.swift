@@ -59,8 +59,8 @@ import Testing
       tiedWeights: shape.tied)
     let harness = try ModelHarness(
       configuration, vocabularySize: shape.vocabularySize, steps: shape.steps, lanes: shape.lanes)
-    #expect(Set(harness.layout.views.map(\.name)) == Set(golden.parameters.keys))
-    for view in harness.layout.views { #expect(golden.parameters[view.name]?.shape == view.shape) }
+    #expect(Set(harness.layout.tensors.map(\.name)) == Set(golden.parameters.keys))
+    for view in harness.layout.tensors { #expect(golden.parameters[view.name]?.shape == view.shape) }
 
     let found = try harness.solve(
       ReferenceModel.Problem(
@@ -71,7 +71,7 @@ import Testing
     #expect(abs(found.loss - expected.loss) / expected.loss < 1e-5)
     #expect(relativeDifference(found.laneLosses, expected.laneLosses.values) < 1e-5)
     #expect(relativeDifference(found.logits, expected.logits.values) < 1e-5)
-    for view in harness.layout.views {
+    for view in harness.layout.tensors {
       let gradient = try #require(expected.gradients[view.name])
       let difference = relativeDifference(found.gradients[view.name] ?? [], gradient.values)
       #expect(difference < 1e-5, "gradient of \(view.name)")

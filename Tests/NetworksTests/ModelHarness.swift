@@ -20,7 +20,7 @@ struct ModelHarness {
   }
 
   func setParameters(_ values: [String: [Double]]) {
-    for view in layout.views {
+    for view in layout.tensors {
       for (index, value) in (values[view.name] ?? []).enumerated() {
         parameters.buffer[view.offset + index] = Float(value)
       }
@@ -34,51 +34,64 @@ struct ModelHarness {
     let targets = problem.targets.map(Int32.init)
     let gradients = try Gradients(layout)
     var losses = [Double](repeating: 0, count: lanes)
-    let model = try LanguageModel(
-      configuration, vocabularySize: vocabularySize, parameters: parameters, steps: steps, lanes: lanes,
-      purpose: .training)
+    let plan = NetworkPlan(configuration, vocabularySize: vocabularySize)
+    let network = try Network(
+      plan, parameters: parameters, NetworkShape(steps: steps, lanes: lanes, purpose: .training))
     try inputs.withUnsafeBufferPointer { inputs in
       try targets.withUnsafeBufferPointer { targets in
         try losses.withUnsafeMutableBufferPointer {
-          try model.learn(
-            inputs: inputs, targets: targets, state: state, dropout: nil, losses: $0, gradients: gradients)
+          try network.learn(
+            inputs: inputs, targets: targets, states: state, dropout: nil, losses: $0, sink: GradientSink(gradients))
         }
       }
     }
 
-    let evaluator = try LanguageModel(
-      configuration, vocabularySize: vocabularySize, parameters: parameters, steps: steps, lanes: lanes,
-      purpose: .inference)
+    let evaluator = try Network(
+      plan, parameters: parameters, NetworkShape(steps: steps, lanes: lanes, purpose: .inference))
     let logits = try FloatBuffer(steps * lanes * vocabularySize)
     let evaluationState = try initialState(problem)
     try inputs.withUnsafeBufferPointer {
       try evaluator.logits(
-        inputs: $0, state: evaluationState,
+        inputs: $0, states: evaluationState,
         into: logits.matrix(rows: steps * lanes, columns: vocabularySize))
     }
-    let layers = configuration.hiddenSizes.indices
+    let recurrent = initialGradients(network)
     return ReferenceModel.Solution(
       loss: losses.reduce(0, +), laneLosses: losses, logits: logits.values.map(Double.init),
-      finalHidden: layers.map { state.layer($0).hidden.values.map(Double.init) },
+      finalHidden: hiddenNames.compactMap { state[$0]?.values.map(Double.init) },
       gradients: Dictionary(
-        uniqueKeysWithValues: layout.views.map { view in
+        uniqueKeysWithValues: layout.tensors.map { view in
           (view.name, gradients.buffer.values[view.range].map(Double.init))
         }),
-      initialHiddenGradient: layers.map { model.initialStateGradient(ofLayer: $0).hidden.values.map(Double.init) },
-      initialCellGradient: layers.compactMap {
-        model.initialStateGradient(ofLayer: $0).cell?.values.map(Double.init)
-      })
+      initialHiddenGradient: recurrent.hidden,
+      initialCellGradient: recurrent.cell)
   }
 
-  private func initialState(_ problem: ReferenceModel.Problem) throws -> RecurrentState {
-    let state = try RecurrentState(configuration, lanes: lanes)
-    for layer in configuration.hiddenSizes.indices {
-      let into = state.layer(layer)
-      for (index, value) in problem.initialHidden[layer].enumerated() { into.hidden.pointer[index] = Float(value) }
-      guard let cell = into.cell else { continue }
-      for (index, value) in problem.initialCell[layer].enumerated() { cell.pointer[index] = Float(value) }
+  private var hiddenNames: [String] {
+    configuration.kind == .recurrent
+      ? configuration.hiddenSizes.indices.map { "\(configuration.cell.family).\($0).hidden" } : []
+  }
+
+  private func initialGradients(_ network: Network) -> (hidden: [[Double]], cell: [[Double]]) {
+    let gradients = network.initialStateGradients
+    return (
+      gradients.map { $0.hidden.values.map(Double.init) },
+      gradients.compactMap { $0.cell?.values.map(Double.init) }
+    )
+  }
+
+  private func initialState(_ problem: ReferenceModel.Problem) throws -> RowStates {
+    let states = try RowStates(configuration, lanes: lanes)
+    for (layer, name) in hiddenNames.enumerated() {
+      fill(states[name], problem.initialHidden[layer])
+      if let cell = states["\(configuration.cell.family).\(layer).cell"] { fill(cell, problem.initialCell[layer]) }
     }
-    return state
+    if let context = states["context"] { fill(context, problem.context.map { Double($0 + 1) }) }
+    return states
+  }
+
+  private func fill(_ state: MatrixView?, _ values: [Double]) {
+    for (index, value) in values.enumerated() { state?.pointer[index] = Float(value) }
   }
 }
 
@@ -106,13 +119,16 @@ func makeProblem(
     return Int(random.unit(drawn, 1, 0) * Double(vocabularySize))
   }
   func states(_ isGiven: Bool) -> [[Double]] {
-    guard isGiven else { return [] }
+    guard isGiven, configuration.kind == .recurrent else { return [] }
     return configuration.hiddenSizes.map { size in (0..<lanes * size).map { _ in number(0.8) } }
   }
   let layout = ParameterLayout(configuration, vocabularySize: vocabularySize)
+  let contextSize = configuration.kind == .window ? lanes * (configuration.window - 1) : 0
   return ReferenceModel.Problem(
     inputs: (0..<steps * lanes).map { _ in token() }, targets: (0..<steps * lanes).map { _ in token() },
     parameters: Dictionary(
-      uniqueKeysWithValues: layout.views.map { view in (view.name, (0..<view.count).map { _ in number(0.7) }) }),
-    initialHidden: states(true), initialCell: states(configuration.cell.hasCellState))
+      uniqueKeysWithValues: layout.tensors.map { view in (view.name, (0..<view.count).map { _ in number(0.7) }) }),
+    initialHidden: states(true), initialCell: states(configuration.cell.hasCellState),
+    // Some of it before the beginning of a text.
+    context: (0..<contextSize).map { $0 % 5 == 0 ? -1 : token() })
 }

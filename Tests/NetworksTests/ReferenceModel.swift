@@ -16,6 +16,8 @@ struct ReferenceModel {
     /// Per layer; `cell` is empty for cells without one.
     var initialHidden: [[Double]]
     var initialCell: [[Double]]
+    /// Of a window network: the tokens before of each lane, oldest first; -1 is none.
+    var context: [Int] = []
   }
 
   struct Solution {
@@ -63,7 +65,8 @@ struct ReferenceModel {
     var logits = [[Double]](repeating: [], count: steps * lanes)
     var finalHidden = initialHidden.map { $0.map(\.value) }
     for lane in 0..<lanes {
-      var hidden = configuration.hiddenSizes.indices.map { layer in
+      let layers = configuration.kind == .recurrent ? configuration.hiddenSizes.indices : 0..<0
+      var hidden = layers.map { layer in
         let size = configuration.hiddenSizes[layer]
         return Array(initialHidden[layer][lane * size..<(lane + 1) * size])
       }
@@ -73,10 +76,19 @@ struct ReferenceModel {
       }
       for step in 0..<steps {
         let row = step * lanes + lane
-        let width = configuration.embeddingSize
-        let token = problem.inputs[row]
-        var x = Array(tensor("embedding")[token * width..<(token + 1) * width])
-        for layer in configuration.hiddenSizes.indices {
+        func embedding(_ token: Int) -> [Tracked] {
+          let width = configuration.embeddingSize
+          return token < 0
+            ? (0..<width).map { _ in tape.number(0) } : Array(tensor("embedding")[token * width..<(token + 1) * width])
+        }
+        var x = embedding(problem.inputs[row])
+        if configuration.kind == .window {
+          let size = configuration.window - 1
+          let read =
+            problem.context[lane * size..<(lane + 1) * size] + (0...step).map { problem.inputs[$0 * lanes + lane] }
+          x = window(read.suffix(size + 1).flatMap(embedding), tensor, tape)
+        }
+        for layer in layers {
           let name = "\(configuration.cell.family).\(layer)"
           let weights = Weights(
             input: tensor("\(name).weightInput"), hidden: tensor("\(name).weightHidden"),
@@ -103,6 +115,23 @@ struct ReferenceModel {
       }
     }
     return (Tracked.sum(losses), laneLosses, logits.flatMap { $0 }, finalHidden)
+  }
+
+  /// Layers above the embeddings of a window; with direct connections these stand beside the last.
+  private func window(_ embedded: [Tracked], _ tensor: (String) -> [Tracked], _ tape: Tape) -> [Tracked] {
+    var x = embedded
+    for (layer, size) in configuration.hiddenSizes.enumerated() {
+      let (weight, bias) = (tensor("dense.\(layer).weight"), tensor("dense.\(layer).bias"))
+      x = (0..<size).map { unit in
+        let sum = Tracked.sum(x.indices.map { x[$0] * weight[$0 * size + unit] } + [bias[unit]])
+        return switch configuration.activation {
+        case .tanh: sum.tanh
+        case .relu: sum.relu
+        case .sigmoid: sum.sigmoid
+        }
+      }
+    }
+    return configuration.direct ? x + embedded : x
   }
 
   private struct Weights {
@@ -142,7 +171,13 @@ struct ReferenceModel {
     case .lstm: preconditionFailure("an LSTM has a cell state")
     case .rnnTanh: return units.map { sum(0, $0).tanh }
     case .rnnRelu: return units.map { sum(0, $0).relu }
+    case .rnnLeakyRelu: return units.map { sum(0, $0).leakyRelu }
     case .rnnSigmoid: return units.map { sum(0, $0).sigmoid }
+    case .gruSimple:
+      return units.map {
+        let update = sum(0, $0).sigmoid
+        return update * sum(1, $0).tanh + (tape.number(1) - update) * h[$0]
+      }
     case .gru, .gruVanilla:
       let update = units.map { sum(0, $0).sigmoid }
       let reset = units.map { sum(1, $0).sigmoid }

@@ -17,7 +17,24 @@ import Testing
 
   @Test(arguments: Cell.allCases, [0, 1, 2, 3])
   func agreesWithTheReference(cell: Cell, shape: Int) throws {
-    let configuration = Self.configuration(cell, shape)
+    try compare(Self.configuration(cell, shape), shape)
+  }
+
+  static func windows(_ activation: Activation, _ shape: Int) -> ModelConfiguration {
+    var configuration = configuration(.lstm, shape)
+    configuration.kind = .window
+    configuration.activation = activation
+    configuration.window = [1, 3, 2, 6][shape]
+    configuration.direct = shape % 2 == 1
+    return configuration
+  }
+
+  @Test(arguments: Activation.allCases, [0, 1, 2, 3])
+  func windowsAgreeWithTheReference(activation: Activation, shape: Int) throws {
+    try compare(Self.windows(activation, shape), shape)
+  }
+
+  private func compare(_ configuration: ModelConfiguration, _ shape: Int) throws {
     let harness = try ModelHarness(configuration, vocabularySize: Self.vocabularySize, steps: 5, lanes: 3)
     let problem = makeProblem(
       configuration, vocabularySize: Self.vocabularySize, steps: 5, lanes: 3, seed: UInt64(shape) + 1)
@@ -29,11 +46,11 @@ import Testing
     #expect(abs(found.loss - expected.loss) / expected.loss < 1e-5)
     #expect(relativeDifference(found.laneLosses, expected.laneLosses) < 1e-5)
     #expect(relativeDifference(found.logits, expected.logits) < 1e-5)
-    for name in harness.layout.views.map(\.name) {
+    for name in harness.layout.tensors.map(\.name) {
       let difference = relativeDifference(found.gradients[name] ?? [], expected.gradients[name] ?? [0])
       #expect(difference < 1e-5, "gradient of \(name)")
     }
-    for layer in configuration.hiddenSizes.indices {
+    for layer in configuration.kind == .recurrent ? configuration.hiddenSizes.indices : 0..<0 {
       #expect(relativeDifference(found.finalHidden[layer], expected.finalHidden[layer]) < 1e-5)
       #expect(
         relativeDifference(found.initialHiddenGradient[layer], expected.initialHiddenGradient[layer]) < 1e-5)
@@ -45,8 +62,14 @@ import Testing
   }
 
   @Test(arguments: Cell.allCases)
-  func referenceAgreesWithDifferences(cell: Cell) throws {
-    let configuration = Self.configuration(cell, 1)
+  func referenceAgreesWithDifferences(cell: Cell) throws { try differ(Self.configuration(cell, 1)) }
+
+  @Test(arguments: Activation.allCases)
+  func referenceOfWindowsAgreesWithDifferences(activation: Activation) throws {
+    try differ(Self.windows(activation, 1))
+  }
+
+  private func differ(_ configuration: ModelConfiguration) throws {
     let reference = ReferenceModel(
       configuration: configuration, vocabularySize: Self.vocabularySize, steps: 3, lanes: 2)
     let problem = makeProblem(configuration, vocabularySize: Self.vocabularySize, steps: 3, lanes: 2, seed: 9)

@@ -60,6 +60,7 @@ extension Tracked {
     return apply(result, slope: result * (1 - result))
   }
 
+  var leakyRelu: Tracked { apply(value > 0 ? value : 0.01 * value, slope: value > 0 ? 1 : 0.01) }
   var relu: Tracked { apply(max(0, value), slope: value > 0 ? 1 : 0) }
   var exp: Tracked { apply(Foundation.exp(value), slope: Foundation.exp(value)) }
   var log: Tracked { apply(Foundation.log(value), slope: 1 / value) }

@@ -48,10 +48,37 @@ struct Interpreter {
   private static func apply(_ node: NodeProto, _ input: [Tensor]) throws -> [Tensor] {
     switch node.opType {
     case "Cast":
-      guard node.int("to") == TensorProto.DataType.float.rawValue else {
-        throw Fault(problem: "a cast to another type")
+      switch node.int("to") {
+      case TensorProto.DataType.float.rawValue: return [input[0]]
+      case TensorProto.DataType.int64.rawValue:
+        return [Tensor(dims: input[0].dims, values: input[0].values.map { $0.rounded(.towardZero) })]
+      default: throw Fault(problem: "a cast to another type")
       }
-      return [input[0]]
+    case "Concat":
+      let axis = (node.int("axis") + input[0].dims.count) % input[0].dims.count
+      let outer = input[0].dims[..<axis].reduce(1, *)
+      var dims = input[0].dims
+      dims[axis] = input.reduce(0) { $0 + $1.dims[axis] }
+      let values = (0..<outer).flatMap { index in
+        input.flatMap { part in
+          let size = part.values.count / outer
+          return part.values[index * size..<(index + 1) * size]
+        }
+      }
+      return [Tensor(dims: dims, values: values)]
+    case "Slice":
+      guard input[3].values == [0], input[0].dims.count == 2 else { throw Fault(problem: "a slice of another axis") }
+      let (rows, width) = (input[0].dims[0], input[0].dims[1])
+      let (begin, end) = (input[1].values[0], min(input[2].values[0], Double(rows)))
+      let range = Int(begin < 0 ? begin + Double(rows) : begin)..<Int(end < 0 ? end + Double(rows) : end)
+      return [
+        Tensor(
+          dims: [range.count, width],
+          values: Array(input[0].values[range.lowerBound * width..<range.upperBound * width]))
+      ]
+    case "Tanh": return [Tensor(dims: input[0].dims, values: input[0].values.map(tanh))]
+    case "Relu": return [Tensor(dims: input[0].dims, values: input[0].values.map { max(0, $0) })]
+    case "Sigmoid": return [Tensor(dims: input[0].dims, values: input[0].values.map(sigmoid))]
     case "Gather":
       let width = input[0].dims[1]
       return [
@@ -89,7 +116,9 @@ struct Interpreter {
       return [Tensor(dims: input[0].dims.dropLast() + [columns], values: values)]
     case "Add":
       let width = input[1].values.count
-      guard input[1].dims == [width], input[0].dims.last == width else { throw Fault(problem: "a sum of other shapes") }
+      guard input[1].dims == [width], width == 1 || input[0].dims.last == width else {
+        throw Fault(problem: "a sum of other shapes")
+      }
       let values = input[0].values.enumerated().map { $1 + input[1].values[$0 % width] }
       return [Tensor(dims: input[0].dims, values: values)]
     case "LSTM", "GRU", "RNN": return try recurrent(node, input)
@@ -164,6 +193,7 @@ struct Interpreter {
     switch names {
     case ["Tanh"]: tanh
     case ["Relu"]: { max(0, $0) }
+    case ["LeakyRelu"]: { $0 > 0 ? $0 : 0.01 * $0 }
     case ["Sigmoid"]: sigmoid
     default: throw Fault(problem: "no activations \(names)")
     }

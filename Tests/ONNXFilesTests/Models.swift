@@ -25,7 +25,7 @@ enum Models {
     let card = try card(configuration)
     let parameters = try Parameters(card.parameterLayout)
     var random = SeededRandom(seed: 3)
-    for view in parameters.layout.views {
+    for view in parameters.layout.tensors {
       for place in view.range { parameters.buffer[place] = Float.random(in: -1...1, using: &random) }
     }
     return TrainedModel(card: card, parameters: parameters)

@@ -29,7 +29,11 @@ import Testing
       for input in graph.input.dropFirst() {
         let size = Int(input.type.tensorType.shape.dim[1].dimValue)
         // Numbers that 32 bits hold exactly.
-        let values = (0..<lanes * size).map { _ in Double(Float.random(in: -1...1, using: &random)) }
+        let values = (0..<lanes * size).map { _ in
+          // Of a window network, tokens from 1 and none.
+          input.name == "context"
+            ? Double(Int.random(in: 0...6, using: &random)) : Double(Float.random(in: -1...1, using: &random))
+        }
         states[input.name] = Interpreter.Tensor(dims: [lanes, size], values: values)
       }
       return states
@@ -44,30 +48,33 @@ import Testing
   {
     let configuration = model.card.configuration.model
     let vocabularySize = model.card.vocabulary.count
-    let state = try RecurrentState(configuration, lanes: example.lanes)
-    for layer in configuration.hiddenSizes.indices {
-      for (name, into) in [("hidden", state.layer(layer).hidden), ("cell", state.layer(layer).cell)] {
-        guard let into, let values = states["\(name).\(layer)"]?.values else { continue }
-        for (index, value) in values.enumerated() { into.pointer[index] = Float(value) }
-      }
+    let plan = NetworkPlan(configuration, vocabularySize: vocabularySize)
+    let state = try RowStates(plan.states, lanes: example.lanes)
+    // The graph says `hidden.0` for `lstm.0.hidden`, and `context` for itself.
+    let names = Dictionary(
+      uniqueKeysWithValues: plan.states.map { spec in
+        let parts = spec.name.split(separator: ".")
+        return (parts.count == 3 ? "\(parts[2]).\(parts[1])" : spec.name, spec.name)
+      })
+    for (graphName, name) in names {
+      guard let into = state[name], let values = states[graphName]?.values else { continue }
+      for (index, value) in values.enumerated() { into.pointer[index] = Float(value) }
     }
     let rows = example.steps * example.lanes
     let logits = try FloatBuffer(rows * vocabularySize)
-    let network = try LanguageModel(
-      configuration, vocabularySize: vocabularySize, parameters: model.parameters, steps: example.steps,
-      lanes: example.lanes, purpose: .inference)
+    let network = try Network(
+      plan, parameters: model.parameters,
+      NetworkShape(steps: example.steps, lanes: example.lanes, purpose: .inference))
     try example.tokens.withUnsafeBufferPointer {
-      try network.logits(inputs: $0, state: state, into: logits.matrix(rows: rows, columns: vocabularySize))
+      try network.logits(inputs: $0, states: state, into: logits.matrix(rows: rows, columns: vocabularySize))
     }
     var results = [
       "logits": Interpreter.Tensor(
         dims: [example.steps, example.lanes, vocabularySize], values: logits.values.map(Double.init))
     ]
-    for (layer, size) in configuration.hiddenSizes.enumerated() {
-      for (name, from) in [("hidden", state.layer(layer).hidden), ("cell", state.layer(layer).cell)] {
-        results["\(name).\(layer).next"] = from.map {
-          Interpreter.Tensor(dims: [example.lanes, size], values: $0.values.map(Double.init))
-        }
+    for (graphName, name) in names {
+      results["\(graphName).next"] = state[name].map {
+        Interpreter.Tensor(dims: [example.lanes, $0.columns], values: $0.values.map(Double.init))
       }
     }
     return results
@@ -81,8 +88,22 @@ import Testing
 
   @Test(arguments: Cell.allCases, [false, true])
   func graphComputesWhatTheModelDoes(cell: Cell, tied: Bool) throws {
-    let model = try Models.model(
-      ModelConfiguration(cell: cell, embeddingSize: 4, hiddenSizes: [5, tied ? 4 : 3], tiedWeights: tied))
+    try compare(ModelConfiguration(cell: cell, embeddingSize: 4, hiddenSizes: [5, tied ? 4 : 3], tiedWeights: tied))
+  }
+
+  @Test(arguments: Activation.allCases, [(2, true, false), (3, false, true), (5, false, false)])
+  func graphComputesWhatAWindowNetworkDoes(activation: Activation, _ uses: (window: Int, tied: Bool, direct: Bool))
+    throws
+  {
+    var configuration = ModelConfiguration(
+      embeddingSize: 4, hiddenSizes: [5, uses.tied ? 4 : 3], tiedWeights: uses.tied)
+    configuration.kind = .window
+    (configuration.activation, configuration.window, configuration.direct) = (activation, uses.window, uses.direct)
+    try compare(configuration)
+  }
+
+  private func compare(_ configuration: ModelConfiguration) throws {
+    let model = try Models.model(configuration)
     let graph = try save(model).graph
     let example = Example()
     let states = example.states(graph)
@@ -119,7 +140,9 @@ import Testing
       try Interpreter.tensor(try #require(graph.initializer.first { $0.name == name }))
     }
     // Gates of ours: input, forget, cell, output. ONNX's: input, output, forget, cell.
-    let ours = model.parameters.recurrentWeights(.lstm, layer: 1)
+    let ours = RecurrentWeights(
+      input: model.parameters.matrix("lstm.1.weightInput"), hidden: model.parameters.matrix("lstm.1.weightHidden"),
+      bias: model.parameters.matrix("lstm.1.bias"))
     let (w, r, b) = (try stored("lstm.1.W"), try stored("lstm.1.R"), try stored("lstm.1.B"))
     #expect(w.dims == [1, 12, 5] && r.dims == [1, 12, 3] && b.dims == [1, 24])
     for (theirs, gate) in [(0, 0), (1, 3), (2, 1), (3, 2)] {

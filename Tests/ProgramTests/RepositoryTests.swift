@@ -18,7 +18,7 @@ import Testing
   @Test func everyConfigurationIsValidAndEveryKeyDescribed() throws {
     let folder = Programs.repository + "/configs"
     let names = try FileManager.default.contentsOfDirectory(atPath: folder)
-    for name in ["default", "tiny-shakespeare", "ptb-small", "ptb-medium", "ptb-large"] {
+    for name in ["default", "tiny-shakespeare", "ptb-small", "ptb-medium", "ptb-large", "ptb-window"] {
       #expect(names.contains("\(name).yaml"))
     }
     let readme = try String(contentsOfFile: folder + "/README.md", encoding: .utf8)

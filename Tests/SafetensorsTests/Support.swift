@@ -79,7 +79,7 @@ func randomModel(
     provenance: Provenance(program: "0", oneDNN: "2", instructionSet: "x", threads: 1, ranks: 2))
   let parameters = try Parameters(card.parameterLayout)
   var random = SeededRandom(seed: seed)
-  for view in parameters.layout.views {
+  for view in parameters.layout.tensors {
     for place in view.range {
       parameters.buffer[place] =
         switch Int.random(in: 0..<20, using: &random) {
@@ -99,13 +99,13 @@ extension TrainedModel {
   /// Logits after some tokens, read from zero state.
   func logits(after tokens: [Int32]) throws -> [Double] {
     let vocabulary = card.vocabulary.count
-    let model = try LanguageModel(
-      card.configuration.model, vocabularySize: vocabulary, parameters: parameters, steps: tokens.count, lanes: 1,
-      purpose: .inference)
+    let plan = NetworkPlan(card.configuration.model, vocabularySize: vocabulary)
+    let network = try Network(
+      plan, parameters: parameters, NetworkShape(steps: tokens.count, lanes: 1, purpose: .inference))
     let logits = try FloatBuffer(tokens.count * vocabulary)
     try tokens.withUnsafeBufferPointer {
-      try model.logits(
-        inputs: $0, state: RecurrentState(card.configuration.model, lanes: 1),
+      try network.logits(
+        inputs: $0, states: RowStates(plan.states, lanes: 1),
         into: logits.matrix(rows: tokens.count, columns: vocabulary))
     }
     return logits.values.suffix(vocabulary).map(Double.init)

@@ -88,11 +88,25 @@ import Training
     #expect(problem(nil, ["epochs"]).contains("expected key=value"))
   }
 
+  /// A key of another kind of network is refused, with whose it is, and is not written either.
+  @Test func keysBelongToTheirKind() throws {
+    let foreign = problem("model:\n  kind: window\n  cell: lstm")
+    #expect(foreign.hasPrefix("run.yaml:3: model.cell is a key of model.kind recurrent; expected keys of window"))
+    #expect(
+      problem(nil, ["model.window=3"]).hasPrefix("--set model.window=3: model.window is a key of model.kind window"))
+    for kind in ["recurrent", "window"] {
+      let configuration = try ConfigurationReader.read(yaml: nil, settings: ["corpus.text=[a]", "model.kind=\(kind)"])
+      let yaml = try ConfigurationReader.yaml(of: configuration)
+      #expect(yaml.contains("cell: ") == (kind == "recurrent") && yaml.contains("activation: ") == (kind == "window"))
+      #expect(try ConfigurationReader.read(yaml: yaml) == configuration)
+    }
+  }
+
   @Test func wordsThatAreNoChoiceAreRefused() {
     #expect(
       problem("model:\n  cell: lsmt")
         == "run.yaml:2: model.cell is 'lsmt' (did you mean 'lstm'?); "
-        + "expected one of lstm, gru, gru-vanilla, rnn-tanh, rnn-relu, rnn-sigmoid")
+        + "expected one of lstm, gru, gru-vanilla, gru-simple, rnn-tanh, rnn-relu, rnn-leaky-relu, rnn-sigmoid")
     #expect(problem("optimizer: {kind: 3}").contains("optimizer.kind is '3'; expected one of sgd,"))
   }
 

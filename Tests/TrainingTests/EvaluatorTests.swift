@@ -12,7 +12,7 @@ import Training
 
   private func parameters() throws -> Parameters {
     let parameters = try Parameters(ParameterLayout(model, vocabularySize: vocabularySize))
-    parameters.initialize(model, seed: 1)
+    parameters.initialize(seed: 1)
     return parameters
   }
 

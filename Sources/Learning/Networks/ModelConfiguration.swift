@@ -23,12 +23,20 @@ public struct Initialization: Codable, Equatable, Sendable {
   }
 }
 
-/// Shape of a stacked recurrent language model.
+/// Shape of a language model.
 public struct ModelConfiguration: Codable, Equatable, Sendable {
+  public var kind = NetworkKind.recurrent
+  /// Of `recurrent`.
   public var cell: Cell
   public var embeddingSize: Int
-  /// Units of each recurrent layer, from the bottom up.
+  /// Units of each layer, from the bottom up.
   public var hiddenSizes: [Int]
+  /// Of `window`: the tokens that it sees.
+  public var window = 4
+  /// Of `window`: the function of its layers.
+  public var activation = Activation.tanh
+  /// Of `window`: whether the output layer sees the embeddings too.
+  public var direct = false
   /// Probability with which a value between layers is dropped in training (Zaremba et al. 2014: before,
   /// between and after the recurrent layers, never on the recurrent connections).
   public var dropout: Double
@@ -50,14 +58,19 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     self.initialization = initialization
   }
 
-  /// Size of what layer `index` reads.
+  /// For people: the cell of a recurrent network, "window 4, tanh" of one that sees four tokens.
+  public var summary: String {
+    switch kind {
+    case .recurrent: cell.rawValue
+    case .window: "window \(window), \(activation.rawValue)\(direct ? ", direct" : "")"
+    }
+  }
+
+  /// Size of what recurrent layer `index` reads.
   public func inputSize(ofLayer index: Int) -> Int {
     index == 0 ? embeddingSize : hiddenSizes[index - 1]
   }
 
-  /// Name of the parameter that the output layer multiplies with.
-  public var outputWeightName: String { tiedWeights ? "embedding" : "output.weight" }
-
   /// Size of what the output layer reads.
-  public var outputSize: Int { hiddenSizes.last ?? embeddingSize }
+  public var outputSize: Int { kind.architecture.outputSize(of: self) }
 }

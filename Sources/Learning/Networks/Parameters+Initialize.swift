@@ -4,37 +4,17 @@ import Kernels
 extension Parameters {
   /// Fills in first values. They depend on the seed and on each number's place alone, so every rank that
   /// does this holds the same bits.
-  public func initialize(_ model: ModelConfiguration, seed: UInt64) {
+  public func initialize(seed: UInt64) {
     let random = CounterRandom(seed: seed, purpose: .initialization)
     buffer.clear()
-    for (index, view) in layout.views.enumerated() {
-      let values = UnsafeMutableBufferPointer(rebasing: buffer.values[view.range])
-      switch model.initialization.kind {
-      case .uniform:
-        random.fillUniform(values, range: Float(model.initialization.range), tensor: index)
-      case .standard:
-        standard(view, index, values, model, random)
+    for (index, tensor) in layout.tensors.enumerated() {
+      let values = UnsafeMutableBufferPointer(rebasing: buffer.values[tensor.range])
+      switch tensor.initial {
+      case .zero: break
+      case .uniform(let range): random.fillUniform(values, range: range, tensor: index)
+      case .normal(let deviation): random.fillNormal(values, deviation: deviation, tensor: index)
+      case .constant(let value, let range): values[range].update(repeating: value)
       }
-    }
-  }
-
-  private func standard(
-    _ view: TensorSpec, _ index: Int, _ values: UnsafeMutableBufferPointer<Float>,
-    _ model: ModelConfiguration, _ random: CounterRandom
-  ) {
-    if view.name == "embedding" {
-      let deviation = model.tiedWeights ? 1 / Float(model.embeddingSize).squareRoot() : 1
-      random.fillNormal(values, deviation: deviation, tensor: index)
-    } else if view.name.hasSuffix(".bias") {
-      values.update(repeating: 0)
-      if model.cell == .lstm, view.name != "output.bias" {
-        let hidden = view.count / model.cell.gates
-        values[hidden..<2 * hidden].update(repeating: Float(model.initialization.forgetBias))
-      }
-    } else {
-      // Columns of a recurrent weight are gates x hidden; the output layer reads its last layer's units.
-      let hidden = view.name == "output.weight" ? view.shape[1] : view.shape[1] / model.cell.gates
-      random.fillUniform(values, range: 1 / Float(hidden).squareRoot(), tensor: index)
     }
   }
 }

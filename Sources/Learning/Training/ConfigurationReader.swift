@@ -40,11 +40,12 @@ public struct ConfigurationReader {
     return try reader.decode { try $0.validateSettings() }
   }
 
-  /// The configuration as YAML, every key given; what it says reads back exactly. Throws `ConfigurationError` for one
+  /// The configuration as YAML, every key given that means something to it; what it says reads back exactly. Throws `ConfigurationError` for one
   /// that is too long to be read.
   public static func yaml(of configuration: RunConfiguration) throws -> String {
     let exact = try JSONSerialization.jsonObject(with: JSONEncoder().encode(configuration))
-    let yaml = try Yams.serialize(node: readable(node(of: configuration), exact), allowUnicode: true)
+    let all = withoutOthers(try readable(node(of: configuration), exact), configuration)
+    let yaml = try Yams.serialize(node: all, allowUnicode: true)
     guard yaml.utf8.count <= BoundedYAML.mostBytes else {
       throw ConfigurationError(
         key: "",
@@ -59,6 +60,14 @@ public struct ConfigurationReader {
       preconditionFailure("a configuration is not empty")
     }
     return node
+  }
+
+  /// Without keys of kinds that were not chosen, which would be refused.
+  private static func withoutOthers(_ node: Node, _ configuration: RunConfiguration) -> Node {
+    guard case .mapping(var sections) = node, case .mapping(var model)? = sections["model"] else { return node }
+    for (key, _) in configuration.foreignModelKeys { model[Node(key)] = nil }
+    sections["model"] = .mapping(model)
+    return .mapping(sections)
   }
 
   /// Lists in one line, and numbers as people write them. `YAMLEncoder` says 9e-1, and rounds to 15 digits:
@@ -157,6 +166,14 @@ public struct ConfigurationReader {
       configuration = try YAMLDecoder().decode(RunConfiguration.self, from: tree)
     } catch let error as DecodingError {
       throw explain(error)
+    }
+    for (key, kind) in configuration.foreignModelKeys {
+      guard let origin = origins["model.\(key)"] else { continue }
+      throw ConfigurationError(
+        key: "model.\(key)",
+        problem:
+          "model.\(key) is a key of model.kind \(kind.rawValue); expected keys of \(configuration.model.kind.rawValue): "
+          + "leave it out, or set model.kind to \(kind.rawValue)", origin: origin)
     }
     do {
       try validate(configuration)

@@ -33,8 +33,8 @@ public final class Evaluator<Source: TokenSource> {
   /// Contiguous lanes that are read together.
   private struct Block {
     let cursor: EvaluationCursor<Source>
-    let model: LanguageModel
-    let state: RecurrentState
+    let network: Network
+    let states: RowStates
   }
 
   /// With `laneGroups`, lanes are read in that many groups, so that the bits do not depend on the number of ranks.
@@ -57,14 +57,15 @@ public final class Evaluator<Source: TokenSource> {
     self.sequenceLength = sequenceLength
     let laneRanges = laneBlocks(of: layout.lanes, groups: laneGroups, rank: group.rank, ranks: group.count)
     // A rank without lanes only takes part in the sum.
+    let plan = NetworkPlan(configuration, vocabularySize: vocabularySize)
     blocks = try laneRanges.filter { !$0.isEmpty }.map { [layout] lanes in
       try source.verify(layout.tokens(of: lanes), meanwhile: meanwhile)
       return Block(
         cursor: EvaluationCursor(source: source, layout: layout, lanes: lanes),
-        model: try LanguageModel(
-          configuration, vocabularySize: vocabularySize, parameters: parameters, steps: sequenceLength,
-          lanes: lanes.count, purpose: .inference),
-        state: try RecurrentState(configuration, lanes: lanes.count))
+        network: try Network(
+          plan, parameters: parameters,
+          NetworkShape(steps: sequenceLength, lanes: lanes.count, purpose: .inference)),
+        states: try RowStates(plan.states, lanes: lanes.count))
     }
   }
 
@@ -96,8 +97,8 @@ public final class Evaluator<Source: TokenSource> {
   ) throws {
     let windows = layout.blocks(of: sequenceLength)
     for (index, block) in blocks.enumerated() {
-      try block.model.parametersChanged()
-      block.state.clear()
+      try block.network.parametersChanged()
+      block.states.clear()
       var losses = Array(repeating: 0.0, count: sequenceLength * block.cursor.lanes.count)
       let lanes = block.cursor.lanes
       var window = Window(sequenceLength: sequenceLength, lanes: lanes.count)
@@ -107,7 +108,7 @@ public final class Evaluator<Source: TokenSource> {
           try window.targets.withUnsafeBufferPointer { targets in
             try losses.withUnsafeMutableBufferPointer {
               $0.update(repeating: 0)
-              try block.model.evaluate(inputs: inputs, targets: targets, state: block.state, losses: $0)
+              try block.network.evaluate(inputs: inputs, targets: targets, states: block.states, losses: $0)
             }
           }
         }

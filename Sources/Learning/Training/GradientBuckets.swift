@@ -2,14 +2,13 @@ import Networks
 
 /// Sends the gradient on its way to be summed, in buckets, as soon as it is there: going backward that is from the end of
 /// the buffer on, where the output layer's is.
-final class GradientBuckets: LearningObserver {
+final class GradientBuckets: GradientDeparture {
   private let exchange: any GradientExchange
   private let bucketSize: Int
   /// Whether it is sent before all of it is there.
   private let overlaps: Bool
-  /// What is to be sent yet, and from where on it is done.
+  /// What is to be sent yet.
   private var left = 0..<0
-  private var done = 0
 
   init(_ exchange: any GradientExchange, bucketSize: Int, overlaps: Bool) {
     self.exchange = exchange
@@ -18,18 +17,15 @@ final class GradientBuckets: LearningObserver {
   }
 
   /// Before a step, of which this range is to be sent.
-  func begin(_ range: Range<Int>) {
-    left = range
-    done = range.upperBound
-  }
+  func begin(_ range: Range<Int>) { left = range }
 
-  func gradientIsDone(_ range: Range<Int>) throws {
-    guard overlaps, range.upperBound == done else { return }
-    done = max(range.lowerBound, left.lowerBound)
+  func reached(_ offset: Int) throws {
+    guard overlaps else { return }
+    let done = max(offset, left.lowerBound)
     while left.upperBound - bucketSize >= done { try send(bucketSize) }
   }
 
-  func isUnderWay() throws { if overlaps { try exchange.progress() } }
+  func poll() throws { if overlaps { try exchange.progress() } }
 
   /// When all is done: sends what is left.
   func finish() throws {

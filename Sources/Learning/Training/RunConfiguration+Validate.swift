@@ -6,7 +6,9 @@ extension RunConfiguration {
   /// What may stand where only some words may.
   static let choices: [String: [String]] = [
     "corpus.tokenizer": TokenizerKind.allCases.map(\.rawValue),
+    "model.kind": NetworkKind.allCases.map(\.rawValue),
     "model.cell": Cell.allCases.map(\.rawValue),
+    "model.activation": Activation.allCases.map(\.rawValue),
     "model.initialization.kind": Initialization.Kind.allCases.map(\.rawValue),
     "training.gradient": TrainingConfiguration.GradientScale.allCases.map(\.rawValue),
     "training.exchange": TrainingConfiguration.ExchangePrecision.allCases.map(\.rawValue),
@@ -60,6 +62,9 @@ extension RunConfiguration {
       !model.tiedWeights || model.embeddingSize == model.outputSize,
       "false, or an embeddingSize (\(model.embeddingSize)) equal to the last of hiddenSizes (\(model.outputSize))"
     )
+    try check(
+      "model.tiedWeights", model.tiedWeights, !model.tiedWeights || !model.direct, "false with model.direct")
+    try check("model.window", model.window, (1...256).contains(model.window), "1 to 256 tokens")
     try atLeast("model.initialization.range", model.initialization.range, 0)
     try atLeast("training.batchSize", training.batchSize, 1)
     try atLeast("training.sequenceLength", training.sequenceLength, 1)
@@ -167,7 +172,8 @@ extension RunConfiguration {
 
   /// See `Dropout`: masks are numbered by place, 6 bits, and by quadruple of values, 26 bits.
   private var dropoutMasksCanBeNumbered: Bool {
-    let widest = max(model.embeddingSize, model.hiddenSizes.max() ?? 0)
+    let embedded = model.embeddingSize * (model.kind == .window ? model.window : 1)
+    let widest = max(embedded, model.hiddenSizes.max() ?? 0)
     let (quadruples, overflow) = ((widest + 3) / 4).multipliedReportingOverflow(by: training.sequenceLength)
     return model.hiddenSizes.count < 63 && !overflow && quadruples < 1 << 26
   }

@@ -194,11 +194,22 @@ extension RunConfiguration {
     [("corpus.cache", corpus.cache), ("output.directory", output.directory)].filter { !$0.1.isEmpty }
   }
 
+  /// Keys of `model` that mean something to another kind alone, with that kind.
+  var foreignModelKeys: [(key: String, kind: NetworkKind)] {
+    NetworkKind.allCases.flatMap { kind in
+      kind.keys.filter { !model.kind.keys.contains($0) }.map { ($0, kind) }
+    }
+  }
+
   /// Settings that a run keeps from its first step to its last; all others may change when it is resumed.
   public static var fixedSettings: [(key: String, value: (RunConfiguration) -> String)] {
     [
       ("seed", { "\($0.seed)" }),
-      ("model.cell", { $0.model.cell.rawValue }),
+      ("model.kind", { $0.model.kind.rawValue }),
+      ("model.cell", { $0.model.kind == .recurrent ? $0.model.cell.rawValue : "(not used)" }),
+      ("model.window", { $0.model.kind == .window ? "\($0.model.window)" : "(not used)" }),
+      ("model.activation", { $0.model.kind == .window ? $0.model.activation.rawValue : "(not used)" }),
+      ("model.direct", { $0.model.kind == .window ? "\($0.model.direct)" : "(not used)" }),
       ("model.embeddingSize", { "\($0.model.embeddingSize)" }),
       ("model.hiddenSizes", { "\($0.model.hiddenSizes)" }),
       ("model.tiedWeights", { "\($0.model.tiedWeights)" }),

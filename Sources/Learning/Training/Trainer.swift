@@ -14,16 +14,17 @@ public final class Trainer<Source: TokenSource> {
   /// Where the time of the steps made here has gone.
   public let times = StepTimes()
 
+  private let plan: NetworkPlan
   private let group: any RankGroup
   private let gradients: Gradients
   private let exchange: any GradientExchange
-  private var touched: SparseRows
+  private let touched: SparseRows
   private let buckets: GradientBuckets
   /// This rank's lanes: one block, or one for each lane group in reproducible mode.
   private let blocks: [LaneBlock<Source>]
-  private let models: [LanguageModel]
+  private let networks: [Network]
   /// Lane states as they were before the step, in the order of `blocks`.
-  private let statesBefore: [RecurrentState]
+  private let statesBefore: [RowStates]
   private let tree: ReductionTree?
   private let source: Source
   private let schedule: LearningRateSchedule
@@ -53,7 +54,9 @@ public final class Trainer<Source: TokenSource> {
           + "\(layout.windowsPerEpoch), the windows of an epoch")
     }
     self.layout = layout
-    let parameterLayout = ParameterLayout(configuration.model, vocabularySize: vocabularySize)
+    let plan = NetworkPlan(configuration.model, vocabularySize: vocabularySize)
+    self.plan = plan
+    let parameterLayout = plan.layout
     // First of what may fail on one rank alone: all take part in it.
     exchange = try group.makeExchange(count: parameterLayout.bufferCount, precision: training.exchange)
     let parameters = try Parameters(parameterLayout)
@@ -61,7 +64,7 @@ public final class Trainer<Source: TokenSource> {
     gradients = Gradients(parameterLayout, in: exchange.buffer)
     buckets = GradientBuckets(exchange, bucketSize: training.bucketSize, overlaps: training.overlap)
     touched = SparseRows(
-      parameterLayout, configuration.model, vocabularySize: vocabularySize,
+      parameterLayout,
       tokensPerStep: training.reproducible || !training.touchedRows
         ? .max / 2 : training.accumulation * training.batchSize * training.sequenceLength)
     optimizer = try Optimizer(configuration.optimizer, count: parameterLayout.bufferCount)
@@ -73,19 +76,19 @@ public final class Trainer<Source: TokenSource> {
     let laneRanges = laneBlocks(
       of: training.batchSize, groups: training.reproducible ? training.laneGroups : nil, rank: group.rank,
       ranks: group.count)
-    // Blocks of the same size learn one after the other: they share a model.
-    var models: [Int: LanguageModel] = [:]
+    // Blocks of the same size learn one after the other: they share a network.
+    var networks: [Int: Network] = [:]
     blocks = try laneRanges.map { [times] lanes in
-      let model =
-        try models[lanes.count]
-        ?? LanguageModel(
-          configuration.model, vocabularySize: vocabularySize, parameters: parameters,
-          steps: training.sequenceLength, lanes: lanes.count, purpose: .training, times: times)
-      models[lanes.count] = model
-      return try LaneBlock(lanes, model: model, source: source, layout: layout, times: times)
+      let network =
+        try networks[lanes.count]
+        ?? Network(
+          plan, parameters: parameters,
+          NetworkShape(steps: training.sequenceLength, lanes: lanes.count, purpose: .training), times: times)
+      networks[lanes.count] = network
+      return try LaneBlock(lanes, network: network, source: source, layout: layout, times: times)
     }
-    self.models = Array(models.values)
-    statesBefore = try blocks.map { try RecurrentState(configuration.model, lanes: $0.lanes.count) }
+    self.networks = Array(networks.values)
+    statesBefore = try blocks.map { try RowStates(plan.states, lanes: $0.lanes.count) }
     losses = Array(repeating: 0, count: training.batchSize)
     schedule = LearningRateSchedule(
       configuration.schedule, baseRate: configuration.optimizer.learningRate,
@@ -134,7 +137,7 @@ public final class Trainer<Source: TokenSource> {
   /// progress.
   public func begin(origin: String = "", _ change: (Parameters) throws -> Void = { _ in }) throws {
     progress.origin = origin
-    parameters.initialize(configuration.model, seed: configuration.seed)
+    parameters.initialize(seed: configuration.seed)
     _ = try group.onFirst { try change(parameters) }
     try broadcastState()
   }
@@ -143,9 +146,9 @@ public final class Trainer<Source: TokenSource> {
   /// those of all lanes of the global batch, in order, on every rank.
   public func restore(_ progress: TrainingProgress, laneStates: [Float]) throws {
     self.progress = progress
-    let size = RecurrentState.floatsPerLane(configuration.model)
+    let size = RowStates.floatsPerLane(plan.states)
     for block in blocks {
-      block.state.values = Array(laneStates[block.lanes.lowerBound * size..<block.lanes.upperBound * size])
+      block.states.values = Array(laneStates[block.lanes.lowerBound * size..<block.lanes.upperBound * size])
     }
     try broadcastState()
   }
@@ -160,12 +163,12 @@ public final class Trainer<Source: TokenSource> {
   }
 
   private func parametersChanged() throws {
-    for model in models { try model.parametersChanged() }
+    for network in networks { try network.parametersChanged() }
   }
 
   /// Recurrent states of all lanes of the global batch, in order, on every rank.
   public func gatherLaneStates() throws -> [Float] {
-    let own = blocks.flatMap(\.state.values).withUnsafeBytes { Array($0) }
+    let own = blocks.flatMap(\.states.values).withUnsafeBytes { Array($0) }
     return try group.allGather(own).flatMap { bytes in
       bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
     }
@@ -184,7 +187,7 @@ public final class Trainer<Source: TokenSource> {
   public func step(notes: [Double] = []) throws -> StepReport {
     precondition(progress.finished == nil && !epochIsComplete)
     for index in losses.indices { losses[index] = 0 }
-    for (before, block) in zip(statesBefore, blocks) { before.copy(from: block.state) }
+    for (before, block) in zip(statesBefore, blocks) { before.copy(from: block.states) }
     if let tree {
       try tree.sum(into: gradients) { laneGroup, gradients in
         try learn(blocks[laneGroup - tree.own.lowerBound], gradients)
@@ -209,11 +212,14 @@ public final class Trainer<Source: TokenSource> {
     let accumulation = configuration.training.accumulation
     try losses.withUnsafeMutableBufferPointer { losses in
       for part in 0..<accumulation {
+        let isLast = part == accumulation - 1
+        let sink = GradientSink(
+          gradients, overwrites: tree == nil && part == 0, departure: tree == nil && isLast ? buckets : nil,
+          times: times
+        ) { [touched] in touched.note($1) }
         try block.learn(
           window: progress.stepInEpoch * accumulation + part, number: progress.step * accumulation + part,
-          seed: configuration.seed, losses: losses, gradients: gradients, overwrites: tree == nil && part == 0,
-          observer: tree == nil && part == accumulation - 1 ? buckets : nil)
-        touched.note(block.window.inputs)
+          seed: configuration.seed, losses: losses, sink: sink)
       }
     }
   }
@@ -237,10 +243,10 @@ public final class Trainer<Source: TokenSource> {
     return (clock.now - begin) / .seconds(1)
   }
 
-  /// Before a step: the embedding's. The others are written over.
+  /// Before a step: those that are only added to. The others are overwritten.
   private func clearGradients() {
-    let embedding = parameters.layout.view("embedding").range
-    for range in touched.isSparse ? touched.rows : [embedding] {
+    let added = parameters.layout.tensors.filter { $0.accumulates && touched.dense.contains($0.offset) }
+    for range in touched.rows + added.map(\.range) {
       (gradients.buffer.pointer + range.lowerBound).update(repeating: 0, count: range.count)
     }
     touched.clear()
@@ -295,7 +301,7 @@ public final class Trainer<Source: TokenSource> {
   }
 
   private func skip(because what: String) throws {
-    for (before, block) in zip(statesBefore, blocks) { block.state.copy(from: before) }
+    for (before, block) in zip(statesBefore, blocks) { block.states.copy(from: before) }
     progress.skippedSteps += 1
     skippedInARow += 1
     if skippedInARow >= Self.mostSkippedSteps { throw TrainingError.diverged(step: progress.step, of: what) }
@@ -329,7 +335,7 @@ public final class Trainer<Source: TokenSource> {
     precondition(epochIsComplete)
     progress.epoch += 1
     progress.stepInEpoch = 0
-    for block in blocks { block.state.clear() }
+    for block in blocks { block.states.clear() }
     recordFinish()
   }
 

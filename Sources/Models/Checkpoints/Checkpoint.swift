@@ -1,3 +1,4 @@
+import Files
 import HDF5Files
 import Kernels
 import Networks
@@ -84,7 +85,7 @@ public final class CheckpointFile {
   /// SHA-256 of a checkpoint as its header has it, in hexadecimal digits: equal for files of equal contents. Only the
   /// header is looked at. Throws `HDF5Error` and `FileError`.
   public static func digest(of path: String) throws -> String {
-    try ContainerHeader.read(path).digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    try ContainerHeader.read(path).digest.hexadecimal
   }
 
   public func readParameters(into parameters: Parameters) throws {
@@ -97,7 +98,7 @@ public final class CheckpointFile {
 
   public func readLaneStates() throws -> [Float] {
     let shape = [
-      card.configuration.training.batchSize, RecurrentState.floatsPerLane(card.configuration.model),
+      card.configuration.training.batchSize, NetworkPlan.stateFloats(of: card.configuration.model),
     ]
     var states = [Float](repeating: 0, count: shape[0] * shape[1])
     try states.withUnsafeMutableBufferPointer { try reader.read("/lanes/state", shape: shape, into: $0) }

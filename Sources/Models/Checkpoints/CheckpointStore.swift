@@ -9,10 +9,7 @@ public struct CheckpointStore: Sendable {
 
   public init(_ directory: String) { self.directory = directory }
 
-  public func path(step: Int) -> String {
-    let digits = String(step)
-    return "\(directory)/step-\(String(repeating: "0", count: max(0, 8 - digits.count)))\(digits).h5"
-  }
+  public func path(step: Int) -> String { "\(directory)/step-\(step.digits(8)).h5" }
 
   /// Steps of the checkpoints there are, in order. Names tell, not contents; what is no file is none.
   public func steps() throws -> [Int] { try named().filter { FileSystem.isFile(path(step: $0)) } }

@@ -23,7 +23,7 @@ public struct TrainedModel: Sendable {
     precondition(order.sorted() == Array(0..<card.vocabulary.count), "each row goes to one place")
     let reordered = try Parameters(parameters.layout)
     reordered.buffer.copy(from: parameters.buffer)
-    for view in parameters.layout.views where view.isOfVocabulary {
+    for view in parameters.layout.tensors where view.rows == .vocabulary {
       let width = view.count / order.count
       for (row, source) in order.enumerated() {
         (reordered.buffer.pointer + view.offset + row * width).update(
@@ -83,7 +83,7 @@ extension TrainedModel {
   }
 
   private func writeHalf(to writer: HDF5Writer) throws {
-    for view in parameters.layout.views {
+    for view in parameters.layout.tensors {
       let halves = try Precision.halves(parameters.buffer.values[view.range], of: view.name)
       try halves.withUnsafeBufferPointer { try writer.write($0, shape: view.shape, at: "/parameters/\(view.name)") }
     }
@@ -93,7 +93,7 @@ extension TrainedModel {
   public init(modelFile path: String) throws {
     let reader = try HDF5Reader(path: path, kind: Self.kind, newestVersion: Self.formatVersion)
     try self.init(card: ModelMetadata(reader, path: path), path) { parameters in
-      for view in parameters.layout.views { try Self.read(view, into: parameters, from: reader) }
+      for view in parameters.layout.tensors { try Self.read(view, into: parameters, from: reader) }
     }
   }
 

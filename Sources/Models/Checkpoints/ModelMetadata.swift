@@ -191,7 +191,7 @@ extension ModelMetadata {
 extension HDF5Writer {
   /// The tensors of a flat buffer, each under its name.
   func write(_ buffer: FloatBuffer, _ layout: ParameterLayout, under group: String) throws {
-    for view in layout.views {
+    for view in layout.tensors {
       let values = UnsafeBufferPointer(rebasing: buffer.values[view.range])
       try write(values, shape: view.shape, at: "\(group)/\(view.name)")
     }
@@ -214,7 +214,7 @@ extension HDF5Writer {
 
 extension HDF5Reader {
   func read(_ group: String, into buffer: FloatBuffer, _ layout: ParameterLayout) throws {
-    for view in layout.views {
+    for view in layout.tensors {
       let values = UnsafeMutableBufferPointer(rebasing: buffer.values[view.range])
       try read("\(group)/\(view.name)", shape: view.shape, into: values)
     }

@@ -1,6 +1,4 @@
 import Corpus
-import Kernels
-import Networks
 
 /// How probable a model finds a line.
 public struct LineScore: Sendable {
@@ -37,41 +35,70 @@ public struct LineScore: Sendable {
 /// Scores lines, each by itself: it begins after the end of a line and ends with one, whatever stands beside it.
 /// Without `begin` its first token is only read; without `end` its end does not count.
 public final class LineScorer {
-  private let saved: SavedModel
   private let tokenizer: Tokenizer
+  private let predictor: any Predictor
   private let begin: Bool
   private let end: Bool
-  private let state: RecurrentState
-  /// Models for windows of so many tokens: long ones read the output layer's weights once for many, short ones waste
-  /// little on the end of a line.
-  private var models: [Int: LanguageModel] = [:]
 
-  private static let windows = [64, 16, 4]
+  /// Lines that are best scored at once.
+  public static let batchSize = 256
 
-  /// Throws `KernelError`.
-  public init(_ saved: SavedModel, begin: Bool = true, end: Bool = true) throws {
-    self.saved = saved
-    tokenizer = saved.tokenizer
+  public convenience init(_ saved: SavedModel, begin: Bool = true, end: Bool = true) throws {
+    self.init(saved.tokenizer, try saved.makePredictor(), begin: begin, end: end)
+  }
+
+  /// The predictor knows the tokens of the tokenizer's vocabulary.
+  public init(_ tokenizer: Tokenizer, _ predictor: any Predictor, begin: Bool = true, end: Bool = true) {
+    self.tokenizer = tokenizer
+    self.predictor = predictor
     self.begin = begin
     self.end = end
-    state = try RecurrentState(saved.shape, lanes: 1)
   }
 
   /// The score of a line, given without its end; `source` names it in errors. In a vocabulary of characters without line
   /// ends, a line begins after token 0, as where text is written, and has no end. Throws `CorpusError` for what is not
   /// UTF-8, and `KernelError`.
   public func score(_ line: [UInt8], source: String, withTokens: Bool) throws -> LineScore {
+    try score([(line, source)], withTokens: withTokens)[0].get()
+  }
+
+  /// The same of many lines. What is wrong with one of them is its result; throws `KernelError`.
+  public func score(
+    _ lines: [(text: [UInt8], source: String)], withTokens: Bool
+  ) throws -> [Result<LineScore, any Error>] {
+    let read = lines.map { line in Result { try self.read(line.text, source: line.source) } }
+    var sequences: [[Int32]] = []
+    for case .success(.tokens(let tokens)) in read { sequences.append(tokens) }
+    var losses = try predictor.losses(of: sequences)[...]
+    return read.map { result in
+      result.map { line in
+        switch line {
+        case .impossible(let score): score
+        case .tokens(let tokens): score(tokens, losses.removeFirst(), withTokens: withTokens)
+        }
+      }
+    }
+  }
+
+  private enum Line {
+    case tokens([Int32])
+    case impossible(LineScore)
+  }
+
+  private func read(_ line: [UInt8], source: String) throws -> Line {
     let vocabulary = tokenizer.vocabulary
     if vocabulary.kind != .bytes {
       guard let text = String(validating: line, as: UTF8.self) else {
         throw CorpusError(source, "expected UTF-8, found other bytes", remedy: "convert the text to UTF-8")
       }
-      if vocabulary.kind == .characters, let score = impossible(text) { return score }
+      if vocabulary.kind == .characters, let score = impossible(text) { return .impossible(score) }
     }
     let (first, last) = (begin ? vocabulary.lineStart : nil, end ? vocabulary.lineEnd : nil)
-    let tokens =
-      try [first].compactMap { $0 } + tokenizer.encode(line, source: source, isLine: true) + [last].compactMap { $0 }
-    let losses = try losses(of: tokens)
+    return .tokens(
+      try [first].compactMap { $0 } + tokenizer.encode(line, source: source, isLine: true) + [last].compactMap { $0 })
+  }
+
+  private func score(_ tokens: [Int32], _ losses: [Double], withTokens: Bool) -> LineScore {
     let scored =
       !withTokens
       ? []
@@ -80,7 +107,7 @@ public final class LineScorer {
       }
     return LineScore(
       logProbability: 0 - losses.reduce(0, +), predictions: losses.count,
-      unknown: vocabulary.kind == .words ? tokens.count { $0 == Vocabulary.unknown } : 0, impossible: nil,
+      unknown: tokenizer.vocabulary.kind == .words ? tokens.count { $0 == Vocabulary.unknown } : 0, impossible: nil,
       tokens: scored)
   }
 
@@ -95,44 +122,5 @@ public final class LineScorer {
     }
     guard let first else { return nil }
     return LineScore(logProbability: -.infinity, predictions: 0, unknown: unknown, impossible: first, tokens: [])
-  }
-
-  /// -ln p of every token but the first, from zero state; none of fewer than two.
-  private func losses(of tokens: [Int32]) throws -> [Double] {
-    state.clear()
-    var all: [Double] = []
-    while all.count < tokens.count - 1 {
-      let left = tokens.count - 1 - all.count
-      // The shortest window that holds all that is left; else the longest.
-      let window = Self.windows.last { $0 >= left } ?? Self.windows[0]
-      all += try losses(tokens[all.count...].prefix(window + 1), window: window)
-    }
-    return all
-  }
-
-  /// The same for a stretch of up to `window` + 1 tokens, after what was read before.
-  private func losses(_ tokens: ArraySlice<Int32>, window: Int) throws -> [Double] {
-    let padding = [Int32](repeating: Window.ended, count: window - (tokens.count - 1))
-    let inputs = tokens.dropLast() + padding.map { _ in 0 }
-    let targets = tokens.dropFirst() + padding
-    var losses = [Double](repeating: 0, count: window)
-    let model = try model(window)
-    try inputs.withUnsafeBufferPointer { inputs in
-      try targets.withUnsafeBufferPointer { targets in
-        try losses.withUnsafeMutableBufferPointer {
-          try model.evaluate(inputs: inputs, targets: targets, state: state, losses: $0)
-        }
-      }
-    }
-    return Array(losses.prefix(tokens.count - 1))
-  }
-
-  private func model(_ window: Int) throws -> LanguageModel {
-    if let model = models[window] { return model }
-    let model = try LanguageModel(
-      saved.shape, vocabularySize: tokenizer.vocabulary.count, parameters: saved.model.parameters, steps: window,
-      lanes: 1, purpose: .inference)
-    models[window] = model
-    return model
   }
 }

@@ -16,9 +16,7 @@ extension SavedModel {
   /// vocabulary. Throws `CorpusError` for a prompt that the model cannot read, and `KernelError`.
   public func nextTokens(after prompt: Prompt) throws -> [NextToken] {
     let tokens = try prompt.tokens(tokenizer)
-    let reader = try IncrementalDecoder(shape, vocabularySize: tokenizer.vocabulary.count, parameters: model.parameters)
-    for token in tokens { try reader.read(token) }
-    let logits = Array(try reader.logits())
+    let logits = try makePredictor().logits(afterReading: tokens)
     let largest = Double(logits.max() ?? 0)
     let weights = logits.map { exp(Double($0) - largest) }
     let total = weights.reduce(0, +)
@@ -28,5 +26,14 @@ extension SavedModel {
         id: Int32($0), text: tokenizer.piece(for: Int32($0), after: previous), logit: logits[$0],
         probability: weights[$0] / total)
     }
+  }
+}
+
+extension Predictor {
+  /// Logits after some tokens that a text begins with.
+  func logits(afterReading tokens: [Int32]) throws -> [Float] {
+    let context = try makeContext()
+    for token in tokens { try advance(context, by: token) }
+    return Array(try logits(after: context))
   }
 }

@@ -18,6 +18,11 @@ public final class SavedModel {
 
   public var shape: ModelConfiguration { model.card.configuration.model }
 
+  /// Throws `KernelError`.
+  func makePredictor() throws -> NetworkPredictor {
+    try NetworkPredictor(shape, vocabularySize: tokenizer.vocabulary.count, parameters: model.parameters)
+  }
+
   /// Opens a file, or the newest checkpoint that is whole in a run's folder; `passedOver` is told of those that are not.
   /// Throws what reading it throws.
   public init(_ path: String, passedOver: (String) -> Void) throws {
@@ -74,28 +79,9 @@ public final class SavedModel {
     }
   }
 
-  /// Lets a text of this model through until one of some texts comes up in it; `<eos>`, of a vocabulary of words, is
-  /// written as the end of a line. Throws `CorpusError` for a text that is never written.
-  public func stopText(_ stops: [[UInt8]]) throws -> StopText {
-    let vocabulary = tokenizer.vocabulary
-    guard vocabulary.kind == .words else { return StopText(stops) }
-    let (unknown, endOfLine) = (vocabulary.bytes(of: Vocabulary.unknown), vocabulary.bytes(of: Vocabulary.endOfLine))
-    return StopText(
-      try stops.map { stop in
-        if stop[...] == endOfLine { return [UInt8(ascii: "\n")] }
-        let words = stop.split { [UInt8(ascii: " "), UInt8(ascii: "\n")].contains($0) }
-        if let never = words.first(where: { $0 == unknown || $0 == endOfLine }) {
-          throw CorpusError(
-            "the stop text", "expected one that the model writes, found \(String(decoding: never, as: UTF8.self))",
-            remedy: "<unk> is never written, and <eos> as the end of a line")
-        }
-        return stop
-      })
-  }
-
   /// A writer of text after a prompt.
   public func writer(prompt: Prompt, _ settings: SamplingSettings) throws -> TextGenerator {
-    try TextGenerator(shape, tokenizer, model.parameters, prompt: prompt, settings)
+    try TextGenerator(tokenizer, makePredictor(), prompt: prompt, settings)
   }
 }
 

@@ -1,10 +1,10 @@
 import Corpus
 import Networks
 
-/// Writes one text with a model, token after token.
+/// Writes one text with a predictor, token after token.
 public final class TextGenerator {
   private let tokenizer: Tokenizer
-  private let model: IncrementalDecoder
+  private let text: any TextUnderWay
   private let sampler: Sampler
   private let excluded: Int32?
   private var previous: Int32?
@@ -16,13 +16,12 @@ public final class TextGenerator {
 
   /// The prompt is what is read first. Throws `CorpusError` for one that the model cannot read, and `KernelError`.
   public init(
-    _ model: ModelConfiguration, _ tokenizer: Tokenizer, _ parameters: Parameters, prompt: Prompt,
-    _ settings: SamplingSettings
+    _ tokenizer: Tokenizer, _ predictor: some Predictor, prompt: Prompt, _ settings: SamplingSettings
   ) throws {
     self.tokenizer = tokenizer
     let start = try prompt.tokens(tokenizer)
-    self.model = try IncrementalDecoder(model, vocabularySize: tokenizer.vocabulary.count, parameters: parameters)
-    sampler = try Sampler(settings, vocabularySize: tokenizer.vocabulary.count)
+    text = try PredictedText(predictor)
+    sampler = try Sampler(settings, vocabularySize: predictor.vocabularySize)
     excluded = tokenizer.vocabulary.kind == .words ? Vocabulary.unknown : nil
     previous = prompt.previous(start)
     unread = start[...]
@@ -31,15 +30,15 @@ public final class TextGenerator {
   /// Reads one token of the prompt; says whether there was one.
   public func readPrompt() throws -> Bool {
     guard let token = unread.popFirst() else { return false }
-    try model.read(token)
+    try text.advance(by: token)
     return true
   }
 
   /// The bytes of one more token, after the prompt; a character may be spread over several.
   public func next() throws -> [UInt8] {
     while try readPrompt() {}
-    if let last { try model.read(last) }
-    let token = try sampler.draw(from: try model.logits(), position: written, excluding: excluded)
+    if let last { try text.advance(by: last) }
+    let token = try sampler.draw(from: try text.logits(), position: written, excluding: excluded)
     defer { (last, previous) = (token, token) }
     written += 1
     return tokenizer.piece(for: token, after: previous)
@@ -54,4 +53,23 @@ public final class TextGenerator {
     }
     return bytes
   }
+}
+
+/// A text and what its predictor remembers of it, whatever predictor that is.
+private protocol TextUnderWay {
+  func advance(by token: Int32) throws
+  func logits() throws -> UnsafeBufferPointer<Float>
+}
+
+private struct PredictedText<P: Predictor>: TextUnderWay {
+  private let predictor: P
+  private let context: P.Context
+
+  init(_ predictor: P) throws {
+    self.predictor = predictor
+    context = try predictor.makeContext()
+  }
+
+  func advance(by token: Int32) throws { try predictor.advance(context, by: token) }
+  func logits() throws -> UnsafeBufferPointer<Float> { try predictor.logits(after: context) }
 }

@@ -45,7 +45,7 @@ public struct WeightStatistics: Codable, Equatable, Sendable {
 extension Parameters {
   /// Of each tensor, in order.
   public var statistics: [WeightStatistics] {
-    layout.views.map { view in
+    layout.tensors.map { view in
       WeightStatistics(name: view.name, shape: view.shape) { buffer.values[view.range].forEach($0) }
     }
   }

@@ -91,8 +91,8 @@ struct ONNXFile {
       $0.producerName = "lockstep"
       $0.producerVersion = card.provenance.program
       $0.docString = """
-        A recurrent language model. logits [length, batch, vocabulary] are of the token after each of tokens [length, \
-        batch]. States are zero at the beginning of a text; what comes out as hidden.0.next goes in as hidden.0 with \
+        A language model. logits [length, batch, vocabulary] are of the token after each of tokens [length, \
+        batch]. States are zero at the beginning of a text; what comes out as hidden.0.next (or context.next) goes in as hidden.0 (context) with \
         the tokens that follow, and so on. Metadata holds vocabulary (JSON, by number), tokenizer and configuration.
         """
       $0.opsetImport = [.with { $0.version = opset }]

@@ -14,8 +14,8 @@ extension TrainedModel {
   /// `CheckpointError.tooLargeForHalf` for a number that half precision cannot hold.
   public func save(safetensors path: String, precision: Precision) throws {
     let model = card.configuration.model
-    let gates = try torchGates(of: model.cell, path)
-    guard Set(model.hiddenSizes).count == 1 else {
+    let gates = try torchGates(of: model, path)
+    guard model.kind != .recurrent || Set(model.hiddenSizes).count == 1 else {
       throw SafetensorsError(
         path, nil, "expected layers of one size, as PyTorch's have, found model.hiddenSizes \(model.hiddenSizes)",
         remedy: "save such a model as .h5 or .onnx")
@@ -54,7 +54,7 @@ extension TrainedModel {
     let card = try ModelMetadata(state, vocabulary, cell)
     let model = card.configuration.model
     let tensors = TorchTensor.all(
-      model, gates: try torchGates(of: model.cell, path), vocabularySize: card.vocabulary.count)
+      model, gates: try torchGates(of: model, path), vocabularySize: card.vocabulary.count)
     // Only then is anything allocated, or multiplied: the file has a number for each place.
     try state.check(tensors, isTied: model.tiedWeights)
     let parameters = try Parameters(card.parameterLayout)
@@ -157,8 +157,10 @@ extension ModelMetadata {
   }
 }
 
-/// PyTorch's gates of a cell, or an error that names the file.
-private func torchGates(of cell: Cell, _ path: String) throws -> [Int] {
+/// PyTorch's gates of a model's cell, none of one without cells; or an error that names the file.
+private func torchGates(of model: ModelConfiguration, _ path: String) throws -> [Int] {
+  guard model.kind == .recurrent else { return [] }
+  let cell = model.cell
   if let gates = cell.torchGates { return gates }
   throw SafetensorsError(
     path, nil, "expected a cell that PyTorch has (lstm, gru, rnn-tanh, rnn-relu), found \(cell.rawValue)",

@@ -19,12 +19,33 @@ struct TorchTensor {
   /// So many of its first blocks have no place of their own: PyTorch adds them to those of `bias_ih`.
   var addedGates = 0
 
-  /// All tensors of a model.
+  /// All tensors of a model; `gates` are those of a recurrent one.
   static func all(_ model: ModelConfiguration, gates: [Int], vocabularySize: Int) -> [TorchTensor] {
+    [TorchTensor(name: encoder, shape: [vocabularySize, model.embeddingSize], parameter: "embedding")]
+      + (model.kind == .window ? dense(model) : recurrent(model, gates)) + [
+        TorchTensor(
+          name: decoder, shape: [vocabularySize, model.outputSize],
+          parameter: model.tiedWeights ? "embedding" : "output.weight"),
+        TorchTensor(name: "decoder.bias", shape: [vocabularySize], parameter: "output.bias"),
+      ]
+  }
+
+  /// The layers of a window network, each an nn.Linear: `hidden.k.weight` [H, I] and `hidden.k.bias` [H].
+  private static func dense(_ model: ModelConfiguration) -> [TorchTensor] {
+    let sizes = [model.window * model.embeddingSize] + model.hiddenSizes
+    return zip(sizes, model.hiddenSizes).enumerated().flatMap { layer, size in
+      [
+        TorchTensor(
+          name: "hidden.\(layer).weight", shape: [size.1, size.0], parameter: "dense.\(layer).weight",
+          isTransposed: true),
+        TorchTensor(name: "hidden.\(layer).bias", shape: [size.1], parameter: "dense.\(layer).bias"),
+      ]
+    }
+  }
+
+  private static func recurrent(_ model: ModelConfiguration, _ gates: [Int]) -> [TorchTensor] {
     let family = model.cell.family
-    var tensors = [
-      TorchTensor(name: encoder, shape: [vocabularySize, model.embeddingSize], parameter: "embedding")
-    ]
+    var tensors: [TorchTensor] = []
     for (layer, hidden) in model.hiddenSizes.enumerated() {
       let rows = gates.count * hidden
       tensors += [
@@ -39,12 +60,7 @@ struct TorchTensor {
         hiddenBias(model.cell, layer, rows, gates),
       ]
     }
-    return tensors + [
-      TorchTensor(
-        name: decoder, shape: [vocabularySize, model.outputSize],
-        parameter: model.tiedWeights ? "embedding" : "output.weight"),
-      TorchTensor(name: "decoder.bias", shape: [vocabularySize], parameter: "output.bias"),
-    ]
+    return tensors
   }
 
   /// We have one bias where PyTorch has two, but for the new gate of a GRU: the second is inside the reset, and the
@@ -64,7 +80,7 @@ struct TorchTensor {
 
   /// Where a row stands in a buffer of ours: its first number, and how far it is from one to the next.
   func place(ofRow row: Int, in layout: ParameterLayout) -> (start: Int, stride: Int) {
-    let view = layout.view(parameter)
+    let view = layout.tensor(parameter)
     let block = rows / gates.count
     let ours = gates[row / block] * block + row % block
     return isTransposed ? (view.offset + ours, view.shape[1]) : (view.offset + ours * columns, 1)
@@ -82,7 +98,7 @@ extension Cell {
     case .lstm: [0, 1, 2, 3]
     case .gru: [1, 0, 2]
     case .rnnTanh, .rnnRelu: [0]
-    case .gruVanilla, .rnnSigmoid: nil
+    case .gruVanilla, .gruSimple, .rnnLeakyRelu, .rnnSigmoid: nil
     }
   }
 }

@@ -37,3 +37,18 @@ INLINE vector exponential_less_one(vector x) {
   const exponential_parts parts = split_exponential(x);
   return parts.power * parts.scale + (parts.scale - 1);
 }
+
+/// Beyond it a gate is open, or shut, to the precision of what it lets through; and products of two exponentials do not
+/// overflow.
+INLINE vector bounded(vector x) {
+  const vector most = 40;
+  x = x < -most ? -most : x;
+  return x > most ? most : x;
+}
+
+INLINE vector sigmoid(vector x) { return 1 / (exponential(bounded(-x)) + 1); }
+
+INLINE vector hyperbolic_tangent(vector x) {
+  const vector e = exponential_less_one(bounded(2 * x));
+  return e / (e + 2);
+}

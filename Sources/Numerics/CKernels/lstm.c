@@ -1,17 +1,7 @@
-#include <string.h>
-
 #include "exponential.h"
 
-/// Beyond it a gate is open, or shut, to the precision of what it lets through; and products of two exponentials do not
-/// overflow.
-INLINE vector bounded(vector x) {
-  const vector most = 40;
-  x = x < -most ? -most : x;
-  return x > most ? most : x;
-}
-
 typedef struct {
-  vector input, forget, candidate, output, cell, tanhCell;
+  vector input, forget, candidate, output, cell, tanh_cell;
 } unit_state;
 
 /// Gates from their sums, and what they make of the cell before. One division for two functions.
@@ -26,28 +16,12 @@ INLINE unit_state advance(vector input, vector forget, vector candidate, vector 
   now.candidate = g * of_o_g * o;
   now.cell = now.forget * cell + now.input * now.candidate;
   const vector c = exponential_less_one(bounded(2 * now.cell));
-  now.tanhCell = c / (c + 2);
+  now.tanh_cell = c / (c + 2);
   return now;
 }
 
-/// `count` floats of `from`, then zeros.
-INLINE vector load_some(const float *from, long count) {
-  float some[vector_floats] = {0};
-  memcpy(some, from, (size_t)count * sizeof *some);
-  return load(some);
-}
-
-INLINE void store_some(vector numbers, float *to, long count) {
-  float some[vector_floats];
-  store(numbers, some);
-  memcpy(to, some, (size_t)count * sizeof *some);
-}
-
-#define LOAD(from) (count == vector_floats ? load(from) : load_some(from, count))
-#define STORE(numbers, to) (count == vector_floats ? store(numbers, to) : store_some(numbers, to, count))
-
 INLINE void forward_part(const long count, long hidden, float *gates, const float *bias, const float *before,
-    float *cells, float *tanhCell, float *output, float *next) {
+    float *cells, float *tanh_cell, float *output, float *next) {
   vector sums[4];
   UNROLL for (int gate = 0; gate < 4; gate++) sums[gate] = LOAD(gates + gate * hidden) + LOAD(bias + gate * hidden);
   const unit_state now = advance(sums[0], sums[1], sums[2], sums[3], LOAD(before));
@@ -56,15 +30,15 @@ INLINE void forward_part(const long count, long hidden, float *gates, const floa
   STORE(now.candidate, gates + 2 * hidden);
   STORE(now.output, gates + 3 * hidden);
   STORE(now.cell, cells);
-  STORE(now.tanhCell, tanhCell);
-  STORE(now.output * now.tanhCell, output);
-  if (next) STORE(now.output * now.tanhCell, next);
+  STORE(now.tanh_cell, tanh_cell);
+  STORE(now.output * now.tanh_cell, output);
+  if (next) STORE(now.output * now.tanh_cell, next);
 }
 
-INLINE void backward_part(const long count, long hidden, float *gates, const float *before, const float *tanhCell,
+INLINE void backward_part(const long count, long hidden, float *gates, const float *before, const float *tanh_cell,
     const float *output_gradient, const float *hidden_gradient, float *cell_gradient, float *bias_gradient) {
   const vector i = LOAD(gates), f = LOAD(gates + hidden), g = LOAD(gates + 2 * hidden), o = LOAD(gates + 3 * hidden);
-  const vector t = LOAD(tanhCell);
+  const vector t = LOAD(tanh_cell);
   const vector dh = LOAD(output_gradient) + LOAD(hidden_gradient);
   const vector dc = LOAD(cell_gradient) + dh * o * (1 - t * t);
   const vector gradients[4] = {
@@ -77,36 +51,36 @@ INLINE void backward_part(const long count, long hidden, float *gates, const flo
 }
 
 INLINE void forward(long lanes, long units, long hidden, float *gates, long gates_row, const float *bias,
-    const float *before, float *cells, float *tanhCell, float *output, float *next) {
+    const float *before, float *cells, float *tanh_cell, float *output, float *next) {
   for (long lane = 0; lane < lanes; lane++) {
     const long place = lane * hidden;
     float *row = gates + lane * gates_row;
     long unit = 0;
     for (; unit + vector_floats <= units; unit += vector_floats) {
       forward_part(vector_floats, hidden, row + unit, bias + unit, before + place + unit, cells + place + unit,
-          tanhCell + place + unit, output + place + unit, next ? next + place + unit : NULL);
+          tanh_cell + place + unit, output + place + unit, next ? next + place + unit : NULL);
     }
     if (unit < units) {
       forward_part(units - unit, hidden, row + unit, bias + unit, before + place + unit, cells + place + unit,
-          tanhCell + place + unit, output + place + unit, next ? next + place + unit : NULL);
+          tanh_cell + place + unit, output + place + unit, next ? next + place + unit : NULL);
     }
   }
 }
 
 INLINE void backward(long lanes, long units, long hidden, float *gates, long gates_row, const float *before,
-    const float *tanhCell, const float *output_gradient, const float *hidden_gradient, float *cell_gradient,
+    const float *tanh_cell, const float *output_gradient, const float *hidden_gradient, float *cell_gradient,
     float *bias_gradient) {
   for (long lane = 0; lane < lanes; lane++) {
     const long place = lane * hidden;
     float *row = gates + lane * gates_row;
     long unit = 0;
     for (; unit + vector_floats <= units; unit += vector_floats) {
-      backward_part(vector_floats, hidden, row + unit, before + place + unit, tanhCell + place + unit,
+      backward_part(vector_floats, hidden, row + unit, before + place + unit, tanh_cell + place + unit,
           output_gradient + place + unit, hidden_gradient + place + unit, cell_gradient + place + unit,
           bias_gradient + unit);
     }
     if (unit < units) {
-      backward_part(units - unit, hidden, row + unit, before + place + unit, tanhCell + place + unit,
+      backward_part(units - unit, hidden, row + unit, before + place + unit, tanh_cell + place + unit,
           output_gradient + place + unit, hidden_gradient + place + unit, cell_gradient + place + unit,
           bias_gradient + unit);
     }
@@ -115,13 +89,13 @@ INLINE void backward(long lanes, long units, long hidden, float *gates, long gat
 
 #define FORWARD_PARAMETERS \
   long lanes, long units, long hidden, float *gates, long gates_row, const float *bias, const float *before, \
-      float *cells, float *tanhCell, float *output, float *next
+      float *cells, float *tanh_cell, float *output, float *next
 #define BACKWARD_PARAMETERS \
-  long lanes, long units, long hidden, float *gates, long gates_row, const float *before, const float *tanhCell, \
+  long lanes, long units, long hidden, float *gates, long gates_row, const float *before, const float *tanh_cell, \
       const float *output_gradient, const float *hidden_gradient, float *cell_gradient, float *bias_gradient
-#define FORWARD(set) forward##set(lanes, units, hidden, gates, gates_row, bias, before, cells, tanhCell, output, next)
+#define FORWARD(set) forward##set(lanes, units, hidden, gates, gates_row, bias, before, cells, tanh_cell, output, next)
 #define BACKWARD(set) \
-  backward##set(lanes, units, hidden, gates, gates_row, before, tanhCell, output_gradient, hidden_gradient, \
+  backward##set(lanes, units, hidden, gates, gates_row, before, tanh_cell, output_gradient, hidden_gradient, \
       cell_gradient, bias_gradient)
 #define DEFINE(set, attribute) \
   attribute static void forward##set(FORWARD_PARAMETERS) { FORWARD(); } \

@@ -4,7 +4,7 @@
 /// Floats from what is computed to what is asked for: what arrives from memory meanwhile.
 enum { ahead = 512 };
 
-INLINE void sgdUpdate(long count, float *parameters, const float *gradients, float scale, float decay, float rate) {
+INLINE void sgd_update(long count, float *parameters, const float *gradients, float scale, float decay, float rate) {
   long i = 0;
   for (; i + vector_floats <= count; i += vector_floats) {
     __builtin_prefetch(parameters + i + ahead);
@@ -33,12 +33,12 @@ INLINE void sum_parts(long parts, float *const *numbers, long begin, long end, l
   }
 }
 
-#define SGD_UPDATE(set) sgdUpdate##set(count, parameters, gradients, scale, decay, rate)
+#define SGD_UPDATE(set) sgd_update##set(count, parameters, gradients, scale, decay, rate)
 #define SUM(set) sum_parts##set(parts, numbers, begin, end, sums)
 #define DEFINE(set, attribute) \
-  attribute static void sgdUpdate##set( \
+  attribute static void sgd_update##set( \
       long count, float *parameters, const float *gradients, float scale, float decay, float rate) { \
-    sgdUpdate(count, parameters, gradients, scale, decay, rate); \
+    sgd_update(count, parameters, gradients, scale, decay, rate); \
   } \
   attribute static void sum_parts##set(long parts, float *const *numbers, long begin, long end, long sums) { \
     sum_parts(parts, numbers, begin, end, sums); \

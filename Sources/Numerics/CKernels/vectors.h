@@ -1,6 +1,8 @@
 // Vectors of 16 floats, and how a loop over them is compiled for each set of instructions.
 #pragma once
 
+#include <string.h>
+
 #include "kernels.h"
 
 // Vectors pass between functions only where those are inlined.
@@ -35,3 +37,19 @@ INLINE vector load(const float *from) { return *(const unaligned_vector *)from; 
 INLINE void store(vector numbers, float *to) { *(unaligned_vector *)to = numbers; }
 /// `b` where one of them is not a number.
 INLINE vector larger(vector a, vector b) { return a > b ? a : b; }
+
+/// `count` floats of `from`, then zeros.
+INLINE vector load_some(const float *from, long count) {
+  float some[vector_floats] = {0};
+  memcpy(some, from, (size_t)count * sizeof *some);
+  return load(some);
+}
+
+INLINE void store_some(vector numbers, float *to, long count) {
+  float some[vector_floats];
+  store(numbers, some);
+  memcpy(to, some, (size_t)count * sizeof *some);
+}
+
+#define LOAD(from) (count == vector_floats ? load(from) : load_some(from, count))
+#define STORE(numbers, to) (count == vector_floats ? store(numbers, to) : store_some(numbers, to, count))

@@ -93,9 +93,9 @@ static inline dnnl_status_t lockstep_dnnl_softmax(
 }
 
 /// Describes a recurrent layer, left to right. `cell` is a dnnl_vanilla_rnn, _lstm, _gru or _lbr_gru;
-/// `activation` is the plain cell's.
+/// `activation` is the plain cell's; `slope` that of a rectifier below zero.
 static inline dnnl_status_t lockstep_dnnl_recurrent_forward(dnnl_primitive_desc_t *description,
-    dnnl_engine_t engine, dnnl_prop_kind_t purpose, dnnl_alg_kind_t cell, dnnl_alg_kind_t activation,
+    dnnl_engine_t engine, dnnl_prop_kind_t purpose, dnnl_alg_kind_t cell, dnnl_alg_kind_t activation, float slope,
     const lockstep_dnnl_recurrent_layouts *t) {
   const dnnl_rnn_direction_t direction = dnnl_unidirectional_left2right;
 #define TENSORS_BEFORE LOCKSTEP_LAYOUT(t->input), LOCKSTEP_LAYOUT(t->hidden)
@@ -115,7 +115,7 @@ static inline dnnl_status_t lockstep_dnnl_recurrent_forward(dnnl_primitive_desc_
           description, engine, purpose, direction, TENSORS_BEFORE, WEIGHTS, TENSORS_AFTER, 0, NULL);
     default:
       return dnnl_vanilla_rnn_forward_primitive_desc_create(description, engine, purpose, activation,
-          direction, TENSORS_BEFORE, WEIGHTS, TENSORS_AFTER, 0, 0, 0, NULL);
+          direction, TENSORS_BEFORE, WEIGHTS, TENSORS_AFTER, 0, slope, 0, NULL);
   }
 #else
   dnnl_rnn_desc_t operation;
@@ -135,7 +135,7 @@ static inline dnnl_status_t lockstep_dnnl_recurrent_forward(dnnl_primitive_desc_
       break;
     default:
       status = dnnl_vanilla_rnn_forward_desc_init(
-          &operation, purpose, activation, direction, TENSORS_BEFORE, WEIGHTS, TENSORS_AFTER, 0, 0, 0);
+          &operation, purpose, activation, direction, TENSORS_BEFORE, WEIGHTS, TENSORS_AFTER, 0, slope, 0);
   }
   if (status != dnnl_success) return status;
   return dnnl_primitive_desc_create(description, &operation, NULL, engine, NULL);
@@ -147,7 +147,7 @@ static inline dnnl_status_t lockstep_dnnl_recurrent_forward(dnnl_primitive_desc_
 
 /// Describes the backward pass of a layer; `forward` is its forward description, `d` the gradients' layouts.
 static inline dnnl_status_t lockstep_dnnl_recurrent_backward(dnnl_primitive_desc_t *description,
-    dnnl_engine_t engine, dnnl_alg_kind_t cell, dnnl_alg_kind_t activation,
+    dnnl_engine_t engine, dnnl_alg_kind_t cell, dnnl_alg_kind_t activation, float slope,
     const lockstep_dnnl_recurrent_layouts *t, const lockstep_dnnl_recurrent_layouts *d,
     const_dnnl_primitive_desc_t forward) {
   const dnnl_rnn_direction_t direction = dnnl_unidirectional_left2right;
@@ -170,7 +170,7 @@ static inline dnnl_status_t lockstep_dnnl_recurrent_backward(dnnl_primitive_desc
           description, engine, dnnl_backward, direction, PLAIN(t), PLAIN(d), 0, forward, NULL);
     default:
       return dnnl_vanilla_rnn_backward_primitive_desc_create(description, engine, dnnl_backward, activation,
-          direction, PLAIN(t), PLAIN(d), 0, 0, 0, forward, NULL);
+          direction, PLAIN(t), PLAIN(d), 0, slope, 0, forward, NULL);
   }
 #else
 #define GATED(x) PART_1(x), LOCKSTEP_LAYOUT((x)->cell), PART_2(x), PART_3(x), LOCKSTEP_LAYOUT((x)->final_cell)
@@ -188,7 +188,7 @@ static inline dnnl_status_t lockstep_dnnl_recurrent_backward(dnnl_primitive_desc
       break;
     default:
       status = dnnl_vanilla_rnn_backward_desc_init(
-          &operation, dnnl_backward, activation, direction, PLAIN(t), PLAIN(d), 0, 0, 0);
+          &operation, dnnl_backward, activation, direction, PLAIN(t), PLAIN(d), 0, slope, 0);
   }
   if (status != dnnl_success) return status;
   return dnnl_primitive_desc_create(description, &operation, NULL, engine, forward);

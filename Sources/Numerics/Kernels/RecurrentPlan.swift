@@ -33,7 +33,7 @@ public struct LayerState {
 }
 
 /// One recurrent layer over a window of fixed shape, made once: oneDNN's primitives forward and backward, or our own
-/// layer for an LSTM that learns.
+/// loops (`StepPlan`).
 ///
 /// Sequences are time-major: input [steps x lanes, inputSize], output [steps x lanes, hiddenSize].
 public final class RecurrentPlan {
@@ -44,37 +44,62 @@ public final class RecurrentPlan {
   public let hiddenSize: Int
 
   private let engine: Engine
+  private var padding: Padding?
 
-  /// Our own layer, where it is one.
-  var ownLSTM: LSTMPlan? {
-    guard case .ownLSTM(let plan) = engine else { return nil }
+  /// Our own loops, where it is those.
+  var own: StepPlan? {
+    guard case .own(let plan) = engine else { return nil }
     return plan
   }
 
   private enum Engine {
     case primitives(Pass, BackwardPass?)
-    case ownLSTM(LSTMPlan)
+    case own(StepPlan)
   }
 
+  /// `rowsEnd` says that rows may end within a window: those of cells that we have no loops for are computed all the same.
   /// Throws `KernelError` when oneDNN has no such layer or memory runs out.
   public convenience init(
-    cell: Cell, steps: Int, lanes: Int, inputSize: Int, hiddenSize: Int, purpose: Purpose
+    cell: Cell, steps: Int, lanes: Int, inputSize: Int, hiddenSize: Int, purpose: Purpose, rowsEnd: Bool = false
   ) throws {
     try self.init(
       cell: cell, steps: steps, lanes: lanes, inputSize: inputSize, hiddenSize: hiddenSize, purpose: purpose,
-      ownLSTM: purpose == .training && cell == .lstm)
+      isOwn: Self.isOwn(cell, purpose, rowsEnd: rowsEnd))
+    if rowsEnd, own == nil { padding = try Padding(self) }
+  }
+
+  private static func isOwn(_ cell: Cell, _ purpose: Purpose, rowsEnd: Bool) -> Bool {
+    cell.kind == nil || StepPlan.has(cell) && (purpose == .training || rowsEnd)
+  }
+
+  /// Floats of such a plan, and of its padding.
+  public static func floats(
+    _ cell: Cell, rows: Double, lanes: Double, inputSize: Double, hiddenSize: Double, purpose: Purpose,
+    rowsEnd: Bool = false
+  ) -> Double {
+    if isOwn(cell, purpose, rowsEnd: rowsEnd) {
+      return StepPlan.floats(
+        cell, rows: rows, lanes: lanes, inputSize: inputSize, hiddenSize: hiddenSize, purpose: purpose)
+    }
+    let gates = Double(cell.gates)
+    let weights = gates * hiddenSize * (inputSize + hiddenSize)
+    // What oneDNN keeps for the way back is its own affair: gates, states and a few rows more.
+    let kept = purpose == .training ? weights + rows * hiddenSize * (2 * gates + 2) : 0
+    return weights + kept + (rowsEnd ? rows * (inputSize + hiddenSize) : 0)
   }
 
   init(
-    cell: Cell, steps: Int, lanes: Int, inputSize: Int, hiddenSize: Int, purpose: Purpose, ownLSTM: Bool
+    cell: Cell, steps: Int, lanes: Int, inputSize: Int, hiddenSize: Int, purpose: Purpose, isOwn: Bool
   ) throws {
     self.cell = cell
     self.steps = steps
     self.lanes = lanes
     self.inputSize = inputSize
     self.hiddenSize = hiddenSize
-    if ownLSTM {
-      engine = .ownLSTM(try LSTMPlan(steps: steps, lanes: lanes, inputSize: inputSize, hiddenSize: hiddenSize))
+    if isOwn {
+      engine = .own(
+        try StepPlan(
+          cell, steps: steps, lanes: lanes, inputSize: inputSize, hiddenSize: hiddenSize, purpose: purpose))
     } else {
       let shape = Shape(cell: cell, steps: steps, lanes: lanes, input: inputSize, hidden: hiddenSize)
       let forward = try Pass(shape, purpose)
@@ -89,21 +114,31 @@ public final class RecurrentPlan {
     case .primitives(let forward, let backward):
       try forward.weights.pack(weights)
       try backward?.weights.pack(weights)
-    case .ownLSTM(let plan): plan.pack(weights)
+    case .own(let plan): plan.pack(weights)
     }
   }
 
   /// Runs the layer from state `before`; writes `output` and the state `after` the last step.
-  /// `before` and `after` must not be the same memory: the backward pass reads both.
+  /// `before` and `after` must not be the same memory: the backward pass reads both. With `active` rows, input and output
+  /// have one for each that lives, and the plan was made for rows that end.
   public func forward(
-    input: MatrixView, before: LayerState, output: MatrixView, after: LayerState, bias: MatrixView
+    input: MatrixView, before: LayerState, output: MatrixView, after: LayerState, bias: MatrixView,
+    active: ActiveRows? = nil
   ) throws {
     switch engine {
     case .primitives(let forward, _):
+      if let active {
+        guard let padding else { preconditionFailure("this plan was not made for rows that end") }
+        padding.spread(input, active)
+        try forward.tensors.place(
+          input: padding.input, before: before, output: padding.output, after: after, bias: bias)
+        try forward.primitive.execute()
+        return padding.collect(into: output, active)
+      }
       try forward.tensors.place(input: input, before: before, output: output, after: after, bias: bias)
       try forward.primitive.execute()
-    case .ownLSTM(let plan):
-      try plan.forward(input: input, before: before, output: output, after: after, bias: bias)
+    case .own(let plan):
+      try plan.forward(input: input, before: before, output: output, after: after, bias: bias, active: active)
     }
   }
 
@@ -132,12 +167,43 @@ public final class RecurrentPlan {
       try gradients.weightHidden.place(at: weightGradients.hidden.pointer)
       try pass.primitive.execute()
     case .primitives(_, nil): preconditionFailure("this plan was made for inference")
-    case .ownLSTM(let plan):
+    case .own(let plan):
       try plan.backward(
         input: input, before: before, outputGradient: outputGradient, afterGradient: afterGradient,
         inputGradient: inputGradient, beforeGradient: beforeGradient, weightGradients: weightGradients,
         overwrites: overwrites,
         poll: poll)
+    }
+  }
+
+  /// Room for windows whose rows all last to the end. A row's numbers do not depend on those of others, nor on what it reads
+  /// after its end.
+  private struct Padding {
+    let input: MatrixView
+    let output: MatrixView
+    private let lanes: Int
+    private let memory: [FloatBuffer]
+
+    init(_ plan: RecurrentPlan) throws {
+      lanes = plan.lanes
+      let rows = plan.steps * plan.lanes
+      memory = [try FloatBuffer(rows * plan.inputSize), try FloatBuffer(rows * plan.hiddenSize)]
+      input = memory[0].matrix(rows: rows, columns: plan.inputSize)
+      output = memory[1].matrix(rows: rows, columns: plan.hiddenSize)
+    }
+
+    func spread(_ from: MatrixView, _ active: ActiveRows) {
+      for step in 0..<active.steps {
+        let rows = active.rows(of: step)
+        input.rows(step * lanes..<step * lanes + rows.count).copy(from: from.rows(rows))
+      }
+    }
+
+    func collect(into to: MatrixView, _ active: ActiveRows) {
+      for step in 0..<active.steps {
+        let rows = active.rows(of: step)
+        to.rows(rows).copy(from: output.rows(step * lanes..<step * lanes + rows.count))
+      }
     }
   }
 
@@ -148,6 +214,11 @@ public final class RecurrentPlan {
     let lanes: Int
     let input: Int
     let hidden: Int
+
+    var kind: dnnl_alg_kind_t {
+      guard let kind = cell.kind else { preconditionFailure("oneDNN has no \(cell.rawValue)") }
+      return kind
+    }
 
     var description: String { "\(cell.rawValue) (\(input) to \(hidden) units, \(lanes) lanes, \(steps) steps)" }
 
@@ -273,7 +344,7 @@ public final class RecurrentPlan {
       description = try PrimitiveDescription("run a \(shape) layer forward") {
         lockstep_dnnl_recurrent_forward(
           $0, $1, purpose == .training ? dnnl_forward_training : dnnl_forward_inference,
-          shape.cell.kind, shape.cell.activation, &raw)
+          shape.kind, shape.cell.activation.kind, shape.cell.activation.slope, &raw)
       }
       self.layouts = layouts
       weights = try PackedWeights(description, from: shape.layouts(weights: dnnl_ldigo))
@@ -308,7 +379,8 @@ public final class RecurrentPlan {
       var rawGradients = plain.raw
       let description = try PrimitiveDescription("go back through a \(shape) layer") {
         lockstep_dnnl_recurrent_backward(
-          $0, $1, shape.cell.kind, shape.cell.activation, &raw, &rawGradients, forward.description.raw)
+          $0, $1, shape.kind, shape.cell.activation.kind, shape.cell.activation.slope, &raw, &rawGradients,
+          forward.description.raw)
       }
       weights = try PackedWeights(description, from: plain)
       tensors = try Tensors(

@@ -99,6 +99,12 @@ struct AskCommand: ParsableCommand {
     @Option(help: "Draws from only the most probable tokens that together have this probability; 1: from all.")
     var topP = GenerationRequest().topP
 
+    @Option(help: "Draws from only tokens at least so many times as probable as the most probable one; 0: from all.")
+    var minP = GenerationRequest().minP
+
+    @Option(help: "Ends the text before the first place where this comes up in it. May be given several times.")
+    var stop: [TextArgument] = []
+
     @Option(help: "Number that decides what is drawn. Default: another one each time.")
     var seed: UInt64?
 
@@ -114,6 +120,13 @@ struct AskCommand: ParsableCommand {
         request.temperature = temperature
         request.topK = topK
         request.topP = topP
+        request.minP = minP
+        request.stop = try stop.map { text in
+          guard let text = String(validating: text.bytes, as: UTF8.self) else {
+            throw ValidationError("--stop is no UTF-8; expected a text, since a daemon is asked in JSON")
+          }
+          return text
+        }
         request.seed = seed
         return request
       }

@@ -102,7 +102,7 @@ struct Generate: ParsableCommand {
   ) throws {
     let clock = ContinuousClock()
     let writer = try model.writer(prompt: prompt, settings)
-    var filter = try model.stopText(stop.map(\.bytes))
+    var filter = try StopText(stop.map(\.bytes), in: model.tokenizer.vocabulary)
     var text: [UInt8] = []
     func show(_ bytes: [UInt8]) {
       if format == .text { Console.output(bytes) } else { text += bytes }

@@ -68,7 +68,7 @@ struct Import: ParsableCommand {
     try model.save(to: output, precision: .single)
     let shape = model.card.configuration.model
     Console.output(
-      "\(output): \(shape.cell.rawValue) \(shape.hiddenSizes), vocabulary \(model.card.vocabulary.count), "
+      "\(output): \(shape.summary) \(shape.hiddenSizes), vocabulary \(model.card.vocabulary.count), "
         + "\(model.parameters.layout.parameterCount) parameters\n")
   }
 

@@ -40,7 +40,7 @@ struct InspectionReport: Encodable {
 
     init(_ card: ModelMetadata) {
       let model = card.configuration.model
-      cell = model.cell.rawValue
+      cell = model.summary
       embeddingSize = model.embeddingSize
       hiddenSizes = model.hiddenSizes
       tiedWeights = model.tiedWeights

@@ -68,7 +68,7 @@ struct JSONBytes {
   init(_ bytes: some Collection<UInt8>) {
     let valid = String(validating: bytes, as: UTF8.self)
     text = valid ?? String(decoding: bytes, as: UTF8.self)
-    hexadecimal = valid != nil ? nil : bytes.map { String(UInt16($0) + 256, radix: 16).dropFirst() }.joined()
+    hexadecimal = valid != nil ? nil : bytes.hexadecimal
   }
 }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Files
 import Foundation
 import Inference
+import Kernels
 import Runs
 
 struct Score: ParsableCommand {
@@ -63,22 +64,33 @@ struct Score: ParsableCommand {
 
   func run() throws {
     try OutputCheck.standardOutput(madeOf: [lines])
-    let model = try model.openForOneStream()
+    let model = try model.openToCompute()
+    let threads = OneDNN.threads
     let scorer = try LineScorer(model, begin: begin, end: end)
     let reader = try LineReader(lines)
     let meter = ProgressMeter("scoring")
     var ranked: [Line] = []
     var impossible = 0
-    while let text = try reader.next() {
-      let source = "\(reader.name), line \(reader.count)"
-      let score = try scorer.score(text, source: source, withTokens: perToken)
-      if let found = score.impossible, format == .text {
-        impossible += 1
-        meter.finish()
-        if impossible <= Self.toldLines { Console.error("warning: \(source): impossible, \(Self.reason(found))\n") }
+    var isAtEnd = false
+    while !isAtEnd {
+      let batch = Self.nextLines(of: reader)
+      isAtEnd = batch.isLast
+      // Few lines are too little work to be shared by threads, which would wait for each other.
+      try OneDNN.setThreads(batch.lines.count < Self.linesToShare ? 1 : threads)
+      let named = batch.lines.map { (text: $0.text, source: "\(reader.name), line \($0.number)") }
+      for ((number, text), (source, result)) in zip(
+        batch.lines, zip(named.map(\.source), try scorer.score(named, withTokens: perToken)))
+      {
+        let score = try result.get()
+        if let found = score.impossible, format == .text {
+          impossible += 1
+          meter.finish()
+          if impossible <= Self.toldLines { Console.error("warning: \(source): impossible, \(Self.reason(found))\n") }
+        }
+        let line = Line(number: number, text: text, score: score)
+        if rank { ranked.append(line) } else { try show(line) }
       }
-      let line = Line(number: reader.count, text: text, score: score)
-      if rank { ranked.append(line) } else { try show(line) }
+      if let problem = batch.problem { throw problem }
       if rank || !Console.outputIsTerminal { meter.show(reader.bytes, of: reader.size) }
     }
     meter.finish()
@@ -88,6 +100,29 @@ struct Score: ParsableCommand {
     let best = ranked.sorted { value($0) == value($1) ? $0.number < $1.number : value($0) > value($1) }
     for line in best { try show(line) }
   }
+
+  /// As many lines as are best scored at once, but no line is waited for once there is one; with what is wrong with the one
+  /// after them.
+  private static func nextLines(
+    of reader: LineReader
+  ) -> (lines: [(number: Int, text: [UInt8])], isLast: Bool, problem: (any Error)?) {
+    var lines: [(number: Int, text: [UInt8])] = []
+    let end = reader.bytes + mostBytes
+    do {
+      while lines.isEmpty || lines.count < LineScorer.batchSize && reader.bytes < end && reader.isReady {
+        guard let text = try reader.next() else { return (lines, true, nil) }
+        lines.append((reader.count, text))
+      }
+    } catch {
+      return (lines, true, error)
+    }
+    return (lines, false, nil)
+  }
+
+  /// Of lines that are scored at once.
+  private static let mostBytes = 1 << 20
+  /// From so many on all threads score them.
+  private static let linesToShare = 64
 
   /// Impossible lines whose reason is told on standard error.
   private static let toldLines = 20

@@ -15,7 +15,11 @@ struct BaseModel {
     saved = try SavedModel(path, passedOver: passedOver)
     let (own, its) = (configuration.model, saved.shape)
     let settings: [(key: String, own: String, its: String)] = [
+      ("kind", own.kind.rawValue, its.kind.rawValue),
       ("cell", own.cell.rawValue, its.cell.rawValue),
+      ("window", "\(own.window)", "\(its.window)"),
+      ("activation", own.activation.rawValue, its.activation.rawValue),
+      ("direct", "\(own.direct)", "\(its.direct)"),
       ("embeddingSize", "\(own.embeddingSize)", "\(its.embeddingSize)"),
       ("hiddenSizes", "\(own.hiddenSizes)", "\(its.hiddenSizes)"),
       ("tiedWeights", "\(own.tiedWeights)", "\(its.tiedWeights)"),
@@ -41,10 +45,10 @@ struct BaseModel {
   func fill(_ parameters: Parameters, _ vocabulary: Vocabulary) -> Int {
     let its = saved.tokenizer.vocabulary
     let rows = (0..<vocabulary.count).map { its.id(of: vocabulary.bytes(of: Int32($0))).map(Int.init) }
-    for (view, source) in zip(parameters.layout.views, saved.model.parameters.layout.views) {
+    for (view, source) in zip(parameters.layout.tensors, saved.model.parameters.layout.tensors) {
       let target = parameters.buffer.pointer + view.offset
       let origin = saved.model.parameters.buffer.pointer + source.offset
-      guard view.isOfVocabulary else {
+      guard view.rows == .vocabulary else {
         target.update(from: origin, count: view.count)
         continue
       }

@@ -119,7 +119,7 @@ public struct Benchmark {
     let tokens = Double(perStep)
     let gflops = Self.operationsPerToken(configuration.model, subject.vocabularySize) * tokens / step * 1e-9
     return Result(
-      name: subject.name, cell: configuration.model.cell.rawValue, layers: configuration.model.hiddenSizes.count,
+      name: subject.name, cell: configuration.model.summary, layers: configuration.model.hiddenSizes.count,
       hidden: configuration.model.outputSize, vocabulary: subject.vocabularySize,
       lanesPerRank: Double(training.batchSize) / Double(group.count), sequenceLength: training.sequenceLength,
       ranks: group.count, threads: OneDNN.threads, steps: count, stepSeconds: step,

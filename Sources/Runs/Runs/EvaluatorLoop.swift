@@ -16,7 +16,7 @@ final class EvaluatorLoop {
   private let validation: Evaluator<TokenReader>?
   private let test: Evaluator<TokenReader>?
   private let writer: SampleWriter
-  private let desk: GenerationScheduler
+  private let scheduler: GenerationScheduler
   private let cancellation: CancellationToken
   private let clock = ContinuousClock()
 
@@ -36,14 +36,14 @@ final class EvaluatorLoop {
     self.cancellation = cancellation
     let tokenizer = Tokenizer(vocabulary: corpus.vocabulary)
     writer = SampleWriter(configuration, tokenizer, parameters, group: group, cancellation: cancellation)
-    desk = GenerationScheduler(configuration.model, tokenizer, parameters, group: group)
+    scheduler = GenerationScheduler(configuration.model, tokenizer, parameters, group: group)
   }
 
   /// Until the run ends; throws what the run has failed with.
   func run() throws -> RunOutcome {
     while true {
       try receiver?.move()
-      guard try desk.isEmpty || isTaskComing() else {
+      guard try scheduler.isEmpty || isTaskComing() else {
         try tell(write([], abandoned: []))
         continue
       }
@@ -107,6 +107,6 @@ final class EvaluatorLoop {
   }
 
   private func write(_ orders: [GenerationOrder], abandoned: [Int]) throws -> EvaluatorMessage {
-    .pieces(try desk.write(orders, abandoned: abandoned, seconds: RunLoop.sliceSeconds))
+    .pieces(try scheduler.write(orders, abandoned: abandoned, seconds: RunLoop.sliceSeconds))
   }
 }

@@ -25,6 +25,7 @@ final class GenerationScheduler {
     let order: GenerationOrder
     let rank: Int
     var writer: TextGenerator?
+    var filter = StopText([])
     var stream = TextStream()
     var written = 0
   }
@@ -79,8 +80,10 @@ final class GenerationScheduler {
         do {
           let copy = try snapshot ?? parameters.copy()
           snapshot = copy
+          text.filter = try StopText(order.stop.map { Array($0.utf8) }, in: tokenizer.vocabulary)
           let prompt = Prompt(order.prompt.utf8, begin: order.begin)
-          text.writer = try TextGenerator(model, tokenizer, copy, prompt: prompt, order.settings)
+          let predictor = try NetworkPredictor(model, vocabularySize: tokenizer.vocabulary.count, parameters: copy)
+          text.writer = try TextGenerator(tokenizer, predictor, prompt: prompt, order.settings)
         } catch {
           pieces[order.id] = Piece(id: order.id, error: "\(error)")
         }
@@ -99,10 +102,11 @@ final class GenerationScheduler {
     var piece = pieces[order.id] ?? Piece(id: order.id)
     do {
       if try writer.readPrompt() { return true }
-      piece.append(texts[index].stream.add(try writer.next()))
+      piece.append(texts[index].stream.add(texts[index].filter.add(try writer.next())))
       texts[index].written += 1
       piece.tokens = texts[index].written
-      if texts[index].written >= order.length {
+      if texts[index].written >= order.length || texts[index].filter.isOver {
+        piece.append(texts[index].stream.add(texts[index].filter.finish()))
         piece.append(texts[index].stream.finish())
         piece.isComplete = true
         texts[index].writer = nil

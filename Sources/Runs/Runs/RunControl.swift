@@ -10,13 +10,18 @@ public struct GenerationOrder: Codable, Equatable, Sendable {
   public let begin: Bool
   /// In tokens.
   public let length: Int
+  /// The text ends before the first of these that comes up in it.
+  public let stop: [String]
   public let settings: SamplingSettings
 
-  public init(id: Int, prompt: String, begin: Bool = true, length: Int, settings: SamplingSettings) {
+  public init(
+    id: Int, prompt: String, begin: Bool = true, length: Int, stop: [String] = [], settings: SamplingSettings
+  ) {
     self.id = id
     self.prompt = prompt
     self.begin = begin
     self.length = length
+    self.stop = stop
     self.settings = settings
   }
 }
@@ -43,7 +48,7 @@ public enum RunAnswer: Equatable, Sendable {
 }
 
 /// What is wanted of a run at one moment.
-public struct RunWishes: Equatable, Sendable {
+public struct PendingCommands: Equatable, Sendable {
   /// New since last asked, in order.
   public var requests: [RunRequest] = []
   /// Texts that nobody waits for any more, new since last asked.
@@ -96,7 +101,7 @@ public protocol RunControl: AnyObject {
   var stopReason: String? { get }
   /// What is wanted now. Each request is handed out once, and answered once (texts in pieces) unless it is abandoned or
   /// the run ends.
-  func pendingCommands() -> RunWishes
+  func pendingCommands() -> PendingCommands
   /// Waits until the pendingCommands may have changed, a tenth of a second at most.
   func waitForWishes()
   func answer(_ id: Int, _ answer: RunAnswer)

@@ -48,8 +48,8 @@ final class RunLoop {
   /// Whether the run's end was begun and given up, and whether ranks set aside have given something up.
   private var endIsGivenUp = false
   private var taskIsGivenUp = false
-  private var pendingCommands = RunWishes()
-  private let desk: GenerationScheduler
+  private var pendingCommands = PendingCommands()
+  private let scheduler: GenerationScheduler
   /// Of texts under way: when they were asked for, and for how long training has stood still for texts since.
   private var writing: [Int: (begun: ContinuousClock.Instant, paused: Double, step: Int)] = [:]
   private var ranks: RankPaces
@@ -86,7 +86,7 @@ final class RunLoop {
     saver = group.isFirst ? CheckpointSaver(store, configuration.output) : nil
     begun = clock.now
     let tokenizer = Tokenizer(vocabulary: corpus.vocabulary)
-    desk = GenerationScheduler(configuration.model, tokenizer, trainer.parameters, group: group)
+    scheduler = GenerationScheduler(configuration.model, tokenizer, trainer.parameters, group: group)
     writer = SampleWriter(configuration, tokenizer, trainer.parameters, group: group, cancellation: cancellation)
     ranks = RankPaces(group)
     stragglers = Stragglers(
@@ -188,7 +188,7 @@ final class RunLoop {
       stopReason: interruption.reason ?? pendingCommands.stopReason ?? stopReason, endIsGivenUp: endIsGivenUp,
       taskIsGivenUp: taskIsGivenUp,
       requests: pendingCommands.requests,
-      abandoned: pendingCommands.abandoned, isWriting: !desk.isEmpty || pool?.hasTexts == true,
+      abandoned: pendingCommands.abandoned, isWriting: !scheduler.isEmpty || pool?.hasTexts == true,
       isPaused: pendingCommands.isPaused,
       hasEvaluators: hasEvaluators, evaluatorsAreBusy: try pool?.isBusy() ?? false,
       evaluatorsAreIdle: pool?.isIdle ?? true, found: found, failure: failure)
@@ -402,7 +402,7 @@ final class RunLoop {
       try pool?.hand(.write(orders, abandoned: abandoned), trainer.parameters)
       return
     }
-    let pieces = try desk.write(orders, abandoned: abandoned, seconds: Self.sliceSeconds)
+    let pieces = try scheduler.write(orders, abandoned: abandoned, seconds: Self.sliceSeconds)
     let seconds = (clock.now - begin) / .seconds(1)
     for id in writing.keys { writing[id]?.paused += seconds }
     deliver(pieces)

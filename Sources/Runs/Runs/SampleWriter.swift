@@ -30,10 +30,12 @@ struct SampleWriter {
     let tasks = settings.prompts.flatMap { prompt in settings.temperatures.map { (prompt, $0) } }
     let goOn = cancellation.patiently()
     let own = try cancellation.together(of: group) {
-      try stride(from: group.rank, to: tasks.count, by: group.count).map { stream in
+      let predictor = try NetworkPredictor(
+        configuration.model, vocabularySize: tokenizer.vocabulary.count, parameters: parameters)
+      return try stride(from: group.rank, to: tasks.count, by: group.count).map { stream in
         let (prompt, temperature) = tasks[stream]
         let writer = try TextGenerator(
-          configuration.model, tokenizer, parameters, prompt: Prompt(prompt.utf8),
+          tokenizer, predictor, prompt: Prompt(prompt.utf8),
           SamplingSettings(temperature: temperature, seed: configuration.seed, stream: stream))
         return Sample(
           step: step, temperature: temperature, seed: configuration.seed, stream: stream, prompt: prompt,

@@ -48,18 +48,46 @@ void lockstep_scale_columns(lockstep_instructions instructions, long rows, long 
 ///
 /// `gates` [lanes, 4 x hidden], rows `gates_row` floats apart, in the order input, forget, candidate, output: their sums
 /// come in, without `bias` [4 x hidden], their values go out. `before` is the cell state before; `cells` that after,
-/// `tanhCell` its tanh, `output` the hidden state, `next` a second place for it or null: [lanes, hidden]. Pointers are those
+/// `tanh_cell` its tanh, `output` the hidden state, `next` a second place for it or null: [lanes, hidden]. Pointers are those
 /// of the first unit.
 void lockstep_lstm_forward(lockstep_instructions instructions, long lanes, long units, long hidden, float *gates,
-    long gates_row, const float *bias, const float *before, float *cells, float *tanhCell, float *output,
+    long gates_row, const float *bias, const float *before, float *cells, float *tanh_cell, float *output,
     float *_Nullable next);
 
 /// The way back through such a step: the gates' values become the gradients of their sums, which are added to
 /// `bias_gradient` [4 x hidden] too; `cell_gradient` becomes that of the cell state before. The hidden state's gradient is
 /// `output_gradient` + `hidden_gradient`.
 void lockstep_lstm_backward(lockstep_instructions instructions, long lanes, long units, long hidden, float *gates,
-    long gates_row, const float *before, const float *tanhCell, const float *output_gradient,
+    long gates_row, const float *before, const float *tanh_cell, const float *output_gradient,
     const float *hidden_gradient, float *cell_gradient, float *bias_gradient);
+
+/// One step of a simplified gated unit, of `units` of its `hidden` units, in each row: `c = u c' + (1 - u) c` with the
+/// update gate u and the candidate c'.
+///
+/// `gates` [rows, 2 x hidden], in the order update, candidate: their sums come in, without `bias` [2 x hidden], their values
+/// go out. `before` is the state before, `output` that after, `next` a second place for it or null: [rows, hidden].
+void lockstep_simple_gru_forward(lockstep_instructions instructions, long rows, long units, long hidden, float *gates,
+    long gates_row, const float *bias, const float *before, float *output, float *_Nullable next);
+
+/// The way back through such a step: the gates' values become the gradients of their sums, which are added to
+/// `bias_gradient` [2 x hidden] too. The state's gradient is `output_gradient` + `hidden_gradient`; the part of it that the
+/// state before has past the gates takes the place of `hidden_gradient`.
+void lockstep_simple_gru_backward(lockstep_instructions instructions, long rows, long units, long hidden, float *gates,
+    long gates_row, const float *before, const float *output_gradient, float *hidden_gradient, float *bias_gradient);
+
+/// Functions of one number.
+typedef enum {
+  lockstep_tanh,
+  lockstep_relu,
+  lockstep_sigmoid,
+} lockstep_activation;
+
+/// The function of `count` numbers, in their place.
+void lockstep_activate(lockstep_instructions instructions, lockstep_activation activation, long count, float *x);
+
+/// `gradient *= slope`, at numbers whose function is `y`.
+void lockstep_activation_gradient(lockstep_instructions instructions, lockstep_activation activation, long count,
+    const float *y, float *gradient);
 
 /// `parameters -= rate (scale gradients + decay parameters)`, of `count` numbers.
 void lockstep_sgd_update(lockstep_instructions instructions, long count, float *parameters, const float *gradients,

@@ -3,7 +3,7 @@ import Testing
 @testable import Kernels
 
 /// Our own layer says what oneDNN's does.
-@Suite struct LSTMPlanTests {
+@Suite struct StepPlanTests {
   private let random = CounterRandom(seed: 5, purpose: .benchmark)
 
   /// A matrix of some rows that is filled with numbers of its own, or with zeros.
@@ -47,8 +47,8 @@ import Testing
       let own = instructions != nil
       let plan = try RecurrentPlan(
         cell: .lstm, steps: steps, lanes: lanes, inputSize: inputSize, hiddenSize: hidden, purpose: .training,
-        ownLSTM: own)
-      if let instructions { plan.ownLSTM?.instructions = instructions }
+        isOwn: own)
+      if let instructions { plan.own?.instructions = instructions }
       try plan.pack(weights)
       let output = try Numbers(rows, hidden)
       let (hiddenAfter, cellAfter) = (try Numbers(lanes, hidden), try Numbers(lanes, hidden))
@@ -83,6 +83,55 @@ import Testing
         }
         #expect(difference.squareRoot() <= rounding * size.squareRoot(), "part \(part)")
       }
+    }
+  }
+
+  /// Rows that have ended take no time: as many rows go through the products as there are tokens.
+  @Test(arguments: [Cell.lstm, .gruSimple])
+  func rowsThatHaveEndedAreNotComputed(cell: Cell) throws {
+    let lengths = [60, 41, 40, 17, 17, 3, 1]
+    let (input, hidden) = (6, 9)
+    let active = ActiveRows(counts: (0..<60).map { step in lengths.count { $0 > step } })
+    #expect(active.total == lengths.reduce(0, +))
+    let given = [
+      try drawn(input, cell.gates * hidden, 2), try drawn(hidden, cell.gates * hidden, 3),
+      try drawn(1, cell.biases * hidden, 4),
+    ]
+    let weights = RecurrentWeights(input: given[0].matrix, hidden: given[1].matrix, bias: given[2].matrix)
+    defer { withExtendedLifetime(given) {} }
+    func states(_ rows: Int) throws -> [Numbers] { try (0..<4).map { _ in try Numbers(rows, hidden) } }
+    func layerState(_ hidden: Numbers, _ state: Numbers) -> LayerState {
+      LayerState(hidden: hidden.matrix, cell: cell.hasCellState ? state.matrix : nil)
+    }
+    let x = try drawn(active.total, input, 1)
+    let plan = try RecurrentPlan(
+      cell: cell, steps: 60, lanes: lengths.count, inputSize: input, hiddenSize: hidden, purpose: .inference,
+      rowsEnd: true)
+    try plan.pack(weights)
+    let (output, own) = (try Numbers(active.total, hidden), try states(lengths.count))
+    // What is written behind the last row would be seen.
+    try plan.forward(
+      input: x.matrix, before: layerState(own[0], own[1]), output: output.matrix, after: layerState(own[2], own[3]),
+      bias: weights.bias, active: active)
+
+    for (row, length) in lengths.enumerated() {
+      let alone = try RecurrentPlan(
+        cell: cell, steps: length, lanes: 1, inputSize: input, hiddenSize: hidden, purpose: .inference)
+      try alone.pack(weights)
+      let (read, written, its) = (try Numbers(length, input), try Numbers(length, hidden), try states(1))
+      for step in 0..<length {
+        read.matrix.rows(step..<step + 1).copy(
+          from: x.matrix.rows(active.offsets[step] + row..<active.offsets[step] + row + 1))
+      }
+      try alone.forward(
+        input: read.matrix, before: layerState(its[0], its[1]), output: written.matrix,
+        after: layerState(its[2], its[3]), bias: weights.bias)
+      for step in 0..<length {
+        for unit in 0..<hidden {
+          #expect(abs(output.matrix.row(active.offsets[step] + row)[unit] - written.matrix.row(step)[unit]) < 1e-6)
+        }
+      }
+      for unit in 0..<hidden { #expect(abs(own[2].matrix.row(row)[unit] - its[2].matrix.row(0)[unit]) < 1e-6) }
     }
   }
 }

@@ -3,7 +3,7 @@ import Testing
 @testable import Heartbeats
 
 /// Three hosts of two ranks each, at step 12, and what is made of what they say.
-@Suite struct JudgementTests {
+@Suite struct FailureDetectorTests {
   private let timeout = Duration.seconds(60)
   private let begin = ContinuousClock.now
 

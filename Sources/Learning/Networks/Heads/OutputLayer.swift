@@ -13,7 +13,7 @@ struct OutputWeights {
 /// back their scale and two products. Where the logits of all positions would take too much memory, positions are taken in
 /// blocks.
 final class OutputLayer {
-  private let blocks: [Range<Int>]
+  private let blockRows: Int
   private let vocabularySize: Int
   private let logitMemory: FloatBuffer
   private let softmax: SoftmaxLoss
@@ -38,14 +38,25 @@ final class OutputLayer {
 
   init(rows: Int, hiddenSize: Int, vocabularySize: Int, blockRows: Int) throws {
     self.vocabularySize = vocabularySize
-    // As even as can be: one large block and a scrap would waste the scrap's product.
-    let count = (rows + blockRows - 1) / blockRows
-    blocks = (0..<count).map { rows * $0 / count..<rows * ($0 + 1) / count }
-    let most = blocks.map(\.count).max() ?? 0
+    self.blockRows = blockRows
+    let most = min(rows, blockRows)
     logitMemory = try FloatBuffer(vocabularySize * SoftmaxLoss.rowStride(of: most))
     softmax = try SoftmaxLoss(vocabularySize: vocabularySize, positions: most)
     timesHidden = try PanelProduct(depth: hiddenSize, columns: most)
     hiddenGradientMemory = try FloatBuffer(hiddenSize * SoftmaxLoss.rowStride(of: most))
+  }
+
+  /// As even as can be: one large block and a scrap would waste the scrap's product.
+  private func blocks(of rows: Int) -> [Range<Int>] {
+    let count = (rows + blockRows - 1) / blockRows
+    return (0..<count).map { rows * $0 / count..<rows * ($0 + 1) / count }
+  }
+
+  /// Floats of one for so many positions.
+  static func floats(rows: Double, hiddenSize: Double, vocabularySize: Int) -> Double {
+    let positions = min(rows, Double(blockRows(vocabularySize: vocabularySize)))
+    let space = Double(SoftmaxLoss.rowStride(of: 1))
+    return (positions + space) * (Double(vocabularySize) * 1.02 + 2 * hiddenSize)
   }
 
   /// Losses of all positions, the gradient by the layer's input, and the weights' gradients: added to, or written over if they
@@ -56,7 +67,7 @@ final class OutputLayer {
   ) throws {
     precondition(targets.allSatisfy { $0 >= 0 }, "what is learned from has targets")
     if overwrites { gradients.bias.clear() }
-    for (index, block) in blocks.enumerated() {
+    for (index, block) in blocks(of: hidden.rows).enumerated() {
       let (hidden, hiddenGradient) = (hidden.rows(block), hiddenGradient.rows(block))
       let targets = UnsafeBufferPointer(rebasing: targets[block])
       let logits = exponentials(hidden, weights, targets)
@@ -86,7 +97,7 @@ final class OutputLayer {
     hidden: MatrixView, weights: OutputWeights, targets: UnsafeBufferPointer<Int32>,
     losses: UnsafeMutableBufferPointer<Double>
   ) {
-    for block in blocks {
+    for block in blocks(of: hidden.rows) {
       let targets = UnsafeBufferPointer(rebasing: targets[block])
       _ = exponentials(hidden.rows(block), weights, targets)
       softmax.addLosses(targets: targets, firstPosition: block.lowerBound, to: losses)
