@@ -2,9 +2,10 @@ import Glibc
 
 /// How a rank waits between two looks at what only its own calls of MPI move along.
 ///
-/// It looks without a pause for a moment, then lets others go first each time, and at last sleeps between its looks, for a
-/// sixteenth of the time that it has waited and at most a millisecond. So what comes soon is seen at once, and whoever waits
-/// long leaves its core to those that it waits for, and to other programs.
+/// It looks without a pause for a moment, then lets others go first each time, and at last sleeps between its looks: for a
+/// sixteenth of the time that it has waited, up to a millisecond, and after a quarter of a second for a 256th, up to 20
+/// milliseconds. So what comes soon is seen at once, and whoever waits long leaves its core to those that it waits for, and to
+/// other programs.
 struct Backoff {
   private let begun = ContinuousClock.now
   private let asleepAfter: Duration
@@ -20,7 +21,9 @@ struct Backoff {
     if waited < asleepAfter {
       sched_yield()
     } else {
-      usleep(UInt32(min(max(waited / .microseconds(16), 20), 1000)))
+      let microseconds = waited / .microseconds(1)
+      let most = min(max(microseconds / 256, 1000), 20_000)
+      usleep(UInt32(min(max(microseconds / 16, 20), most)))
     }
   }
 }
