@@ -219,7 +219,7 @@ let package = Package(
       dependencies: [
         "ControlClient", "ControlAPI", "Files", "TestSupport", .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio"),
       ]),
     .testTarget(
       name: "HeartbeatsTests", dependencies: ["Heartbeats", .product(name: "NIOPosix", package: "swift-nio")]),

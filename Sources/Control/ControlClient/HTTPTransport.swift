@@ -181,7 +181,7 @@ struct HTTPAnswer {
 }
 
 /// Ends a connection on which an answer does not begin in time, or no more of it comes.
-private final class AnswerTimer: ChannelInboundHandler {
+final class AnswerTimer: ChannelInboundHandler {
   typealias InboundIn = HTTPClientResponsePart
   typealias InboundOut = HTTPClientResponsePart
 
