@@ -66,7 +66,7 @@ public final class ControlState: @unchecked Sendable {
     return (state, queue)
   }
 
-  /// The queue is there before the state that is told of its changes.
+  /// The queue is made first, and reports its changes to a state that is made after it.
   private final class Changes: Sendable {
     let state = Mutex<ControlState?>(nil)
   }
