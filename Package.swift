@@ -33,7 +33,8 @@ let staticSwift: [LinkerSetting] =
 
 // The live page, whose files PageParts.swift joins.
 let page = [
-  "shell.html", "style.css", "elements.js", "server.js", "curves.js", "scales.js", "charts.js", "run.js", "ranks.js",
+  "shell.html", "style.css", "elements.js", "server.js", "curves.js", "scales.js", "charts.js", "metrics.js", "run.js",
+  "ranks.js",
   "samples.js", "messages.js", "buttons.js", "generation.js", "queue.js", "following.js", "start.js",
 ]
 
@@ -69,20 +70,24 @@ let package = Package(
 
     // From the floor up; imports point downward only.
     .target(name: "Files", dependencies: ["CCrypto"], path: "Sources/Data/Files", swiftSettings: library),
+    .target(name: "Terminal", dependencies: ["Files"], path: "Sources/Data/Terminal", swiftSettings: library),
     .target(
       name: "Kernels", dependencies: ["COneDNN", "CKernels"], path: "Sources/Numerics/Kernels", swiftSettings: library),
     .target(name: "Corpus", dependencies: ["Files"], path: "Sources/Data/Corpus", swiftSettings: library),
+    .target(name: "TaskMetrics", path: "Sources/Learning/TaskMetrics", swiftSettings: library),
     .target(name: "Networks", dependencies: ["Kernels"], path: "Sources/Learning/Networks", swiftSettings: library),
     .target(
       name: "Training",
-      dependencies: ["Networks", "Kernels", "Corpus", "Files", .product(name: "Yams", package: "Yams")],
+      dependencies: [
+        "Networks", "TaskMetrics", "Kernels", "Corpus", "Files", .product(name: "Yams", package: "Yams"),
+      ],
       path: "Sources/Learning/Training",
       swiftSettings: library),
     .target(
       name: "HDF5Files", dependencies: ["Files", "CHDF5"], path: "Sources/Data/HDF5Files", swiftSettings: library),
     .target(
       name: "Checkpoints",
-      dependencies: ["Training", "HDF5Files", "Corpus", "Networks", "Kernels", "Files"],
+      dependencies: ["Training", "TaskMetrics", "HDF5Files", "Corpus", "Networks", "Kernels", "Files"],
       path: "Sources/Models/Checkpoints", swiftSettings: library),
     .target(
       name: "Safetensors",
@@ -100,32 +105,57 @@ let package = Package(
       path: "Sources/Models/Inference",
       swiftSettings: library),
     .target(
+      name: "Tasks", dependencies: ["Inference", "Training", "Networks", "Corpus"], path: "Sources/Tasks/Tasks",
+      swiftSettings: library),
+    .target(
+      name: "LanguageModeling", dependencies: ["Tasks", "Inference", "Training", "Networks", "Corpus"],
+      path: "Sources/Tasks/LanguageModeling", swiftSettings: library),
+    .target(
+      name: "TaskRegistry", dependencies: ["LanguageModeling", "Tasks", "Training"],
+      path: "Sources/Tasks/TaskRegistry", swiftSettings: library),
+    .target(
+      name: "Hosts", dependencies: ["Checkpoints", "Training", "Corpus", "Kernels", "Files"],
+      path: "Sources/Runs/Hosts",
+      swiftSettings: library),
+    .target(
+      name: "Replication", dependencies: ["Checkpoints", "HDF5Files", "Training", "Files"],
+      path: "Sources/Runs/Replication", swiftSettings: library),
+    .target(
+      name: "Reporting", dependencies: ["Runs", "TaskMetrics", "Training", "Terminal", "Files"],
+      path: "Sources/Runs/Reporting", swiftSettings: library),
+    .target(
       name: "Runs",
       dependencies: [
-        "Inference", "Checkpoints", "HDF5Files", "Training", "Corpus", "Networks", "Kernels", "Files",
+        "Hosts", "Replication", "Terminal", "Tasks", "TaskMetrics", "Inference", "Checkpoints", "HDF5Files", "Training",
+        "Corpus", "Networks", "Kernels", "Files",
       ], path: "Sources/Runs/Runs",
       swiftSettings: library),
     .target(name: "Plots", path: "Sources/Programs/Plots", swiftSettings: library),
     .target(
       name: "ProgramOptions",
       dependencies: [
-        "ControlAPI", "Runs", "Training", "Files", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "ControlAPI", "Reporting", "Runs", "TaskRegistry", "Training", "Files",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/Programs/ProgramOptions",
       swiftSettings: library),
     .target(
       name: "Launching",
-      dependencies: ["Heartbeats", "Runs", "Files", .product(name: "NIOPosix", package: "swift-nio")],
+      dependencies: [
+        "Heartbeats", "Runs", "Hosts", "Terminal", "Files", .product(name: "NIOPosix", package: "swift-nio"),
+      ],
       path: "Sources/Cluster/Launching",
       swiftSettings: library),
     .target(name: "MPI", dependencies: ["CMPI"], path: "Sources/Cluster/MPI", swiftSettings: library),
     .target(
       name: "Sockets", dependencies: ["Files", .product(name: "NIOCore", package: "swift-nio")],
       path: "Sources/Cluster/Sockets", swiftSettings: library),
-    .target(name: "ControlAPI", dependencies: ["Files"], path: "Sources/Control/ControlAPI", swiftSettings: library),
+    .target(
+      name: "ControlAPI", dependencies: ["TaskMetrics", "Files"], path: "Sources/Control/ControlAPI",
+      swiftSettings: library),
     .target(
       name: "ControlServer",
       dependencies: [
-        "ControlAPI", "Files", "Sockets", .product(name: "Hummingbird", package: "hummingbird"),
+        "ControlAPI", "TaskMetrics", "Files", "Sockets", .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -135,7 +165,7 @@ let package = Package(
     .target(
       name: "ControlClient",
       dependencies: [
-        "ControlAPI", "Files", .product(name: "NIOCore", package: "swift-nio"),
+        "ControlAPI", "TaskMetrics", "Files", .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio"),
       ], path: "Sources/Control/ControlClient", swiftSettings: library),
     .target(
@@ -148,13 +178,15 @@ let package = Package(
     .target(
       name: "MPIRanks",
       dependencies: [
-        "Heartbeats", "Runs", "Training", "Kernels", "Files", "MPI", .product(name: "NIOCore", package: "swift-nio"),
+        "Heartbeats", "Runs", "Hosts", "Terminal", "Training", "Kernels", "Files", "MPI",
+        .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
       ], path: "Sources/Cluster/MPIRanks", swiftSettings: library),
     .target(
       name: "Daemon",
       dependencies: [
-        "ControlServer", "ControlAPI", "MPIRanks", "Runs", "Checkpoints", "Training", "Networks", "Kernels", "Files",
+        "ControlServer", "ControlAPI", "MPIRanks", "Runs", "Hosts", "Terminal", "TaskRegistry", "TaskMetrics",
+        "Checkpoints", "Training", "Networks", "Kernels", "Files",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ], path: "Sources/Control/Daemon", swiftSettings: library),
 
@@ -162,14 +194,15 @@ let package = Package(
     .executableTarget(
       name: "lockstepd",
       dependencies: [
-        "Daemon", "ControlAPI", "ProgramOptions", "Runs", "Training", "Networks", "Kernels", "MPI", "Files",
+        "Daemon", "ControlAPI", "ProgramOptions", "Reporting", "Runs", "Hosts", "Terminal", "TaskRegistry", "Training",
+        "Networks", "Kernels", "MPI", "Files",
       ], path: "Sources/Programs/lockstepd",
       linkerSettings: staticSwift),
     .executableTarget(
       name: "lockstep",
       dependencies: [
         "ProgramOptions", "Launching", "ControlClient", "ControlAPI", "Plots", "ONNXFiles", "Safetensors", "Inference",
-        "Runs",
+        "Runs", "Hosts", "Terminal", "TaskRegistry", "TaskMetrics",
         "Checkpoints", "HDF5Files", "Training", "Networks", "Kernels", "Corpus", "Files",
       ], path: "Sources/Programs/lockstep", exclude: ["lockstep.1"],
       linkerSettings: staticSwift),
@@ -184,14 +217,17 @@ let package = Package(
     .testTarget(name: "HDF5FilesTests", dependencies: ["HDF5Files", "Files", "TestSupport"]),
     .testTarget(
       name: "RunsTests",
-      dependencies: ["Runs", "Checkpoints", "HDF5Files", "Training", "Networks", "Files", "TestSupport"]),
+      dependencies: [
+        "Runs", "Hosts", "Replication", "TaskRegistry", "Checkpoints", "HDF5Files", "Training", "Networks", "Files",
+        "TestSupport",
+      ]),
     .testTarget(
       name: "SafetensorsTests",
       dependencies: ["Safetensors", "Checkpoints", "Training", "Networks", "Corpus", "Kernels", "Files", "TestSupport"]),
     .testTarget(
       name: "ONNXFilesTests",
       dependencies: ["ONNXFiles", "Checkpoints", "Training", "Networks", "Corpus", "Kernels", "Files", "TestSupport"]),
-    .testTarget(name: "LaunchingTests", dependencies: ["Launching", "Heartbeats", "Runs"]),
+    .testTarget(name: "LaunchingTests", dependencies: ["Launching", "Heartbeats", "Hosts", "Runs"]),
     .testTarget(
       name: "InferenceTests",
       dependencies: ["Inference", "Checkpoints", "Training", "Networks", "Corpus", "TestSupport"]),

@@ -32,18 +32,19 @@ import Training
     }
     var progress = TrainingProgress()
     progress.step = step
-    progress.bestLoss = 1.0 / 3
+    progress.best = 1.0 / 3
     var curves = Curves()
     curves.training = (1...3).map {
       TrainingPoint(
-        step: $0, epoch: 1, tokens: $0 * 10, loss: 1 / Double($0), perplexity: 2, learningRate: 0.1,
+        step: $0, epoch: 1, tokens: $0 * 10, metrics: ["loss": 1 / Double($0), "perplexity": 2], learningRate: 0.1,
         gradientNorm: 0.5, tokensPerSecond: 100)
     }
     curves.partial.steps = 2
     curves.partial.loss = 1.0 / 3
-    curves.validation = [ValidationPoint(step: 3, epoch: 1, loss: 0.7, perplexity: 2.01)]
+    curves.validation = [ValidationPoint(step: 3, epoch: 1, metrics: ["loss": 0.7, "perplexity": 2.01])]
     var results = RunResults()
-    results.testLoss = 0.9
+    results.test = ["loss": 0.9, "perplexity": exp(0.9)]
+    results.best = ["loss": 1.0 / 3, "perplexity": exp(1.0 / 3)]
     results.add([
       Sample(step: 3, temperature: 0.5, seed: .max, stream: 1, prompt: "a", text: "b\nc \u{1F642}")
     ])
@@ -55,7 +56,7 @@ import Training
       card: ModelMetadata(
         configuration: configuration, vocabulary: vocabulary, progress: progress, results: results, corpus: corpus,
         provenance: Provenance(program: "0", oneDNN: "2", instructionSet: "x", threads: 1, ranks: 2)),
-      parameters: parameters, optimizerSlots: slots, laneStates: (0..<floats).map { Float($0) * 0.1 },
+      parameters: parameters, optimizerSlots: slots, rowStates: (0..<floats).map { Float($0) * 0.1 },
       curves: curves)
   }
 
@@ -72,7 +73,7 @@ import Training
     #expect(read.card.provenance == written.card.provenance)
     #expect(read.card.corpus == written.card.corpus)
     #expect(try read.readCurves() == written.curves)
-    #expect(try read.readLaneStates() == written.laneStates)
+    #expect(try read.readRowStates() == written.rowStates)
     let parameters = try Parameters(read.card.parameterLayout)
     try read.readParameters(into: parameters)
     #expect(Array(parameters.buffer.values) == Array(written.parameters.buffer.values))
@@ -236,10 +237,13 @@ import Training
     #expect(try store.steps() == [5, 12, 100])
     // A budget takes the oldest, but never the best or the newest.
     for step in [5, 12, 50, 100] { _ = try store.save(checkpoint(step: step)) }
-    let size = try FileSystem.status(store.path(step: 5)).size
-    #expect(try store.prune(keep: 0, newest: 100, keeping: [5], budget: 3 * size + size / 2) == 3 * size)
+    func bytes(_ steps: [Int]) throws -> Int {
+      try steps.reduce(0) { try $0 + FileSystem.status(store.path(step: $1)).size }
+    }
+    let (size, three, two) = (try bytes([5]), try bytes([5, 50, 100]), try bytes([5, 100]))
+    #expect(try store.prune(keep: 0, newest: 100, keeping: [5], budget: 3 * size + size / 2) == three)
     #expect(try store.steps() == [5, 50, 100])
-    #expect(try store.prune(keep: 3, newest: 100, keeping: [5], budget: 10) == 2 * size)
+    #expect(try store.prune(keep: 3, newest: 100, keeping: [5], budget: 10) == two)
     #expect(try store.steps() == [5, 100])
     _ = try store.save(checkpoint(step: 12))
     // A later one that was passed over neither counts nor goes.

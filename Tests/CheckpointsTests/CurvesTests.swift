@@ -9,7 +9,8 @@ import Testing
   private func point(_ step: Int, stepsPerEpoch: Int = 1000) -> TrainingPoint {
     let loss = 1 + 5 / Double(step).squareRoot()
     return TrainingPoint(
-      step: step, epoch: 1 + (step - 1) / stepsPerEpoch, tokens: 120 * step, loss: loss, perplexity: exp(loss),
+      step: step, epoch: 1 + (step - 1) / stepsPerEpoch, tokens: 120 * step,
+      metrics: ["loss": loss, "perplexity": exp(loss)],
       learningRate: 0.002, gradientNorm: Double(step % 7), tokensPerSecond: step.isMultiple(of: 2) ? 1000 : 3000)
   }
 
@@ -38,16 +39,16 @@ import Testing
     // Sums are kept, and no part of the run is much coarser than another.
     var (before, loss, norm, seconds, longest) = (0, 0.0, 0.0, 0.0, 0)
     for row in curves.training {
-      loss += row.loss * Double(row.step - before)
+      loss += row["loss"] * Double(row.step - before)
       norm += row.gradientNorm * Double(row.step - before)
       seconds += Double(120 * (row.step - before)) / row.tokensPerSecond
       longest = max(longest, row.step - before)
       before = row.step
-      #expect(row.tokens == 120 * row.step && abs(row.perplexity - exp(row.loss)) < 1e-9)
+      #expect(row.tokens == 120 * row.step && abs(row["perplexity"] - exp(row["loss"])) < 1e-9)
       #expect(row.epoch == 1 + (row.step - 1) / stepsPerEpoch)
     }
     let all = (1...steps).map { point($0, stepsPerEpoch: stepsPerEpoch) }
-    #expect(abs(loss - all.reduce(0) { $0 + $1.loss }) < 1e-6)
+    #expect(abs(loss - all.reduce(0) { $0 + $1["loss"] }) < 1e-6)
     #expect(abs(norm - all.reduce(0) { $0 + $1.gradientNorm }) < 1e-6)
     #expect(abs(seconds - all.reduce(0) { $0 + 120 / $1.tokensPerSecond }) < 1e-6)
     #expect(longest <= steps / 50 + 1)
@@ -79,23 +80,24 @@ import Testing
     var curves = Curves()
     for step in 1...1000 {
       var row = point(step)
-      if step.isMultiple(of: 100) { (row.loss, row.perplexity, row.gradientNorm) = (.nan, .nan, .infinity) }
+      if step.isMultiple(of: 100) { (row.metrics, row.gradientNorm) = (["loss": .nan, "perplexity": .nan], .infinity) }
       curves.training.append(row)
       curves.thinTraining(most: 100)
     }
     // Rows that are still single steps are as they were.
-    #expect(curves.training.count { !$0.loss.isFinite || !$0.gradientNorm.isFinite } <= 1)
+    #expect(curves.training.count { !$0["loss"].isFinite || !$0.gradientNorm.isFinite } <= 1)
   }
 
   @Test func theBestEvaluationStays() {
     var curves = Curves()
     for step in 1...10_000 {
       let loss = step == 137 ? 0.5 : 1 + 1 / Double(step)
-      curves.validation.append(ValidationPoint(step: step, epoch: step / 10, loss: loss, perplexity: exp(loss)))
+      curves.validation.append(
+        ValidationPoint(step: step, epoch: step / 10, metrics: ["loss": loss, "perplexity": exp(loss)]))
       curves.thinValidation(most: 60)
     }
     #expect(curves.validation.count <= 60 && curves.validation.count >= 15)
-    #expect(curves.validation.contains { $0.step == 137 && $0.loss == 0.5 })
+    #expect(curves.validation.contains { $0.step == 137 && $0["loss"] == 0.5 })
     #expect(curves.validation.last?.step == 10_000)
   }
 
@@ -103,7 +105,7 @@ import Testing
     var curves = Curves()
     for step in 1...30_001 {
       curves.append(point(step))
-      curves.append(ValidationPoint(step: step, epoch: 0, loss: 1, perplexity: exp(1)))
+      curves.append(ValidationPoint(step: step, epoch: 0, metrics: ["loss": 1, "perplexity": exp(1)]))
     }
     #expect(curves.training.count <= Curves.mostRows && curves.validation.count <= Curves.mostRows)
     #expect(curves.training.count > Curves.mostRows / 4)

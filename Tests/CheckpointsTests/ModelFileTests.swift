@@ -25,9 +25,10 @@ import Training
     let vocabulary = try Vocabulary(kind: kind, entries: entries)
     var progress = TrainingProgress()
     progress.step = 12
-    progress.bestLoss = 1.0 / 3
+    progress.best = 1.0 / 3
     var results = RunResults()
-    results.testLoss = 2.0 / 3
+    results.test = ["loss": 2.0 / 3, "perplexity": exp(2.0 / 3)]
+    results.best = ["loss": 1.0 / 3, "perplexity": exp(1.0 / 3)]
     let card = ModelMetadata(
       configuration: configuration, vocabulary: vocabulary, progress: progress, results: results,
       corpus: CorpusIdentity(),

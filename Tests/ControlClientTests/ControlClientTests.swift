@@ -49,7 +49,9 @@ import Testing
       case "/v1/evaluate":
         try .json(
           EvaluationResult(
-            step: 1, part: .test, tokens: 2, loss: 3, perplexity: 4, bitsPerToken: 5, seconds: 6, pausedSeconds: 7))
+            step: 1, part: .test, metrics: .ofLanguageModels,
+            values: ["tokens": 2, "loss": 3, "perplexity": 4, "bitsPerToken": 5],
+            seconds: 6, pausedSeconds: 7))
       case "/v1/generate": try .json(GenerationResult(prompt: "p", text: "t", end: Self.end))
       case "/v1/checkpoint": try .json(CheckpointResult(step: 1, path: "x.h5"))
       case "/v1/pause", "/v1/resume", "/v1/stop": try .json(Accepted(message: "yes"), .accepted)
@@ -64,7 +66,7 @@ import Testing
       #expect(try JSONDecoder().decode(Status.self, from: Data(status.json.utf8)) == .example())
       #expect(try await client.curves(after: 7, points: 9).value.run == "a")
       #expect(try await client.configuration().value.yaml == "name: a\n")
-      #expect(try await client.evaluate(EvaluationRequest(part: .test)).value.perplexity == 4)
+      #expect(try await client.evaluate(EvaluationRequest(part: .test)).value.values["perplexity"] == 4)
       #expect(try await client.generate(GenerationRequest()).value.end == Self.end)
       #expect(try await client.checkpoint().value.path == "x.h5")
       for answer in [try await client.pause(), try await client.resume(), try await client.stop()] {

@@ -5,8 +5,8 @@ import Testing
 @Suite struct CurvePlotTests {
   private func plot(_ training: [(Int, Double)], _ validation: [(Int, Double)] = []) -> CurvePlot {
     var plot = CurvePlot()
-    plot.training = training.map { .init(step: $0.0, perplexity: $0.1) }
-    plot.validation = validation.map { .init(step: $0.0, perplexity: $0.1) }
+    plot.training = training.map { .init(step: $0.0, value: $0.1) }
+    plot.validation = validation.map { .init(step: $0.0, value: $0.1) }
     return plot
   }
 

@@ -87,7 +87,7 @@ extension Status {
   static func example(step: Int = 10, name: String = "a", ranks: Int = 2, mode: Mode = .serve) -> Status {
     var run = RunStatus(name: name)
     (run.step, run.totalSteps, run.epoch, run.epochs) = (step, 100, 1, 7)
-    (run.perplexity, run.learningRate, run.tokensPerSecond, run.secondsLeft) = (6.5, 0.01, 12_345, 65)
+    (run.training["perplexity"], run.learningRate, run.tokensPerSecond, run.secondsLeft) = (6.5, 0.01, 12_345, 65)
     return Status(
       mode: mode, activity: .training, version: "1.2", run: run,
       ranks: (0..<ranks).map { RankStatus(rank: $0, host: "node\($0)", stepSeconds: 0.01, waitSeconds: 0.002) },

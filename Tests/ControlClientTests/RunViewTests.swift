@@ -8,7 +8,7 @@ import Testing
   private func rows(_ run: String, _ steps: Range<Int>) -> CurveTables {
     var tables = CurveTables(run: run)
     tables.training.step = Array(steps)
-    tables.training.perplexity = steps.map { $0 == 3 ? nil : 300 / Double($0 + 1) + 5 }
+    tables.training.metrics["perplexity"] = steps.map { $0 == 3 ? nil : 300 / Double($0 + 1) + 5 }
     return tables
   }
 

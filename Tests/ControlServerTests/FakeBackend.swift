@@ -29,16 +29,16 @@ final class FakeBackend: ControlBackend {
     run.epoch = 3
     run.epochs = 13
     run.tokens = 840_000
-    run.loss = 4.6
-    run.perplexity = 99.5
+    run.training["loss"] = 4.6
+    run.training["perplexity"] = 99.5
     run.learningRate = 1
     run.gradientNorm = 3.25
     run.tokensPerSecond = 41_000
     run.secondsLeft = 95
-    run.validationLoss = 4.8
-    run.validationPerplexity = 121.5
-    run.bestLoss = 4.8
-    run.bestPerplexity = 121.5
+    run.validation["loss"] = 4.8
+    run.validation["perplexity"] = 121.5
+    run.best["loss"] = 4.8
+    run.best["perplexity"] = 121.5
     run.bestStep = 1000
     run.copiedStep = 1200
     run.copyHost = "node2"
@@ -71,8 +71,8 @@ final class FakeBackend: ControlBackend {
     for step in stride(from: 10, through: 1200, by: 10).filter({ $0 > step }).prefix(points) {
       curves.training.step.append(step)
       curves.training.epoch.append(1)
-      curves.training.loss.append(step == 10 ? nil : 5)
-      curves.training.perplexity.append(step == 10 ? nil : 148.4)
+      curves.training.metrics["loss", default: []].append(step == 10 ? nil : 5)
+      curves.training.metrics["perplexity", default: []].append(step == 10 ? nil : 148.4)
       curves.training.learningRate.append(1)
       curves.training.gradientNorm.append(2)
       curves.training.tokensPerSecond.append(40_000)
@@ -90,7 +90,8 @@ final class FakeBackend: ControlBackend {
 
   func evaluate(_ request: EvaluationRequest) async throws -> EvaluationResult {
     EvaluationResult(
-      step: 1200, part: request.part, tokens: 5000, loss: 4.8, perplexity: 121.5, bitsPerToken: 6.92, seconds: 0.5,
+      step: 1200, part: request.part, metrics: .ofLanguageModels,
+      values: ["tokens": 5000, "loss": 4.8, "perplexity": 121.5, "bitsPerToken": 6.92], seconds: 0.5,
       pausedSeconds: 0.5)
   }
 

@@ -32,7 +32,9 @@ import Testing
     let line = LogLine(time: 1, level: .warning, message: "disk is nearly full")
     let curves = try server.backend.curves(after: 1190, points: 2)
     let evaluation = EvaluationResult(
-      step: 1, part: .test, tokens: 2, loss: 3, perplexity: 4, bitsPerToken: 5, seconds: 6, pausedSeconds: 7)
+      step: 1, part: .test, metrics: .ofLanguageModels,
+      values: ["tokens": 2, "loss": 3, "perplexity": 4, "bitsPerToken": 5],
+      seconds: 6, pausedSeconds: 7)
     for event: Event in [.job(job), .sample(sample), .log(line), .curves(curves), .evaluation(evaluation)] {
       server.backend.send(event)
       let got = try #require(try client.event())
@@ -54,7 +56,7 @@ import Testing
     let client = try follow(server)
     _ = try client.event()
     var run = RunStatus(name: "x")
-    run.loss = .nan
+    run.training["loss"] = .nan
     server.backend.send(.status(Status(mode: .run, activity: .training, version: "1", run: run)))
     let got = try #require(try client.event())
     #expect(got.name == "log")

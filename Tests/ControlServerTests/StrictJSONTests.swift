@@ -46,6 +46,6 @@ import Testing
     let server = try TestServer()
     let answer = try server.request("POST", "/v1/generate", body: body)
     #expect(answer.status == 400)
-    #expect(try answer.decoded(ErrorBody.self).message.hasPrefix("the body is not JSON as it is read here: byte "))
+    #expect(try answer.decoded(ErrorBody.self).message.hasPrefix("the body is not valid JSON: byte "))
   }
 }

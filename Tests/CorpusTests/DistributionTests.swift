@@ -113,7 +113,7 @@ import Testing
     try fill(needed)
     let opened = try CorpusCache.open(folder.file("cache"), contents)
     let end = corpus.manifest.parts.train.shards[0].tokens + corpus.manifest.parts.train.shards[1].tokens
-    expectError("train-00001.tokens", "expected the tokens that were sent", "sent anew") {
+    expectError("train-00001.tokens", "expected the tokens that were sent", "sent again") {
       _ = try tokens(opened, .train, end - 1..<end)
     }
     expectError("cannot open", "train-00000.tokens") { _ = try tokens(opened, .train, 0..<1) }

@@ -159,7 +159,7 @@ import Testing
     let said = String(decoding: try #require(result).standardErrorContent, as: UTF8.self)
     #expect(
       said.contains(
-        "lockstep: error: \(path): expected a file that stays as it is while it is read, found it cut short"))
+        "lockstep: error: \(path): expected a file that does not change while it is read, found it truncated"))
     #expect(said.hasSuffix("start again\n"))
   }
 

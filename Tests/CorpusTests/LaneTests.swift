@@ -14,7 +14,7 @@ import Testing
     let cursor = LaneCursor(source: tokens(100), layout: layout, lanes: 0..<3)
     var window = cursor.makeWindow()
     for step in 0..<6 {
-      try cursor.read(step, into: &window)
+      try cursor.read(step, epoch: 0, into: &window)
       for time in 0..<5 {
         for lane in 0..<3 {
           let token = Int32(lane * 33 + step * 5 + time)
@@ -32,12 +32,12 @@ import Testing
     var all = whole.makeWindow()
     var predicted: [Int32] = []
     for step in 0..<layout.windowsPerEpoch {
-      try whole.read(step, into: &all)
+      try whole.read(step, epoch: 0, into: &all)
       predicted += all.targets
       for lane in 0..<lanes {
         let one = LaneCursor(source: tokens(count), layout: layout, lanes: lane..<lane + 1)
         var window = one.makeWindow()
-        try one.read(step, into: &window)
+        try one.read(step, epoch: 0, into: &window)
         #expect(window.inputs == (0..<length).map { all.inputs[$0 * lanes + lane] })
         #expect(window.targets == (0..<length).map { all.targets[$0 * lanes + lane] })
       }
@@ -100,7 +100,7 @@ import Testing
     let layout = try LaneLayout(tokens: reader.count, lanes: 10, sequenceLength: 7)
     let cursor = LaneCursor(source: reader, layout: layout, lanes: 3..<5)
     var window = cursor.makeWindow()
-    for step in 0..<layout.windowsPerEpoch { try cursor.read(step, into: &window) }
+    for step in 0..<layout.windowsPerEpoch { try cursor.read(step, epoch: 0, into: &window) }
     #expect((2...3).contains(reader.mappedFiles))
   }
 }

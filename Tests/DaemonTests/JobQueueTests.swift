@@ -49,11 +49,11 @@ import Testing
     let begun = try queue.begin(1)
     #expect(begun.state == .running && begun.started == 1000 && begun.deaths == 0)
     #expect(queue.next()?.id == 2)
-    queue.updateProgress(1, step: 7, totalSteps: 10, validationPerplexity: 3.5)
+    queue.updateProgress(1, step: 7, totalSteps: 10, validation: ["perplexity": 3.5])
     #expect(try queue.job(1).step == 7 && queue.job(1).totalSteps == 10)
     let ended = try queue.end(1, .finished)
     #expect(ended.state == .finished && ended.ended == 1000 && ended.deaths == 0)
-    #expect(ended.step == 7 && ended.validationPerplexity == 3.5)
+    #expect(ended.step == 7 && ended.validation == ["perplexity": 3.5])
     try queue.begin(2)
     #expect(try queue.end(2, .failed("no memory")).error == "no memory")
     #expect(queue.next() == nil)
@@ -64,7 +64,7 @@ import Testing
     var queue: JobQueue? = try open()
     for name in ["a", "b", "c", "d", "e"] { _ = try queue?.submit(Self.configuration(name)) }
     try queue?.begin(1)
-    queue?.updateProgress(1, step: 3, totalSteps: 9, validationPerplexity: .nan)
+    queue?.updateProgress(1, step: 3, totalSteps: 9, validation: ["perplexity": .nan])
     try queue?.end(1, .finished)
     try queue?.begin(2)
     try queue?.end(2, .failed("it is full"))
@@ -79,7 +79,7 @@ import Testing
     #expect(again.list() == before)
     #expect(states(again) == ["e waiting", "c paused", "d cancelled", "b failed", "a finished"])
     #expect(try again.configuration(of: 5) == yaml)
-    #expect(try again.job(1).step == 3 && again.job(1).validationPerplexity == nil)
+    #expect(try again.job(1).step == 3 && again.job(1).validation.isEmpty)
   }
 
   @Test func aJobThatRunsIsPausedAndCancelledWhenItHasStopped() throws {
@@ -477,7 +477,7 @@ import Testing
     _ = try queue.resume(2)  // nothing changes
     _ = try queue.pause(2)
     try queue.begin(1)
-    queue.updateProgress(1, step: 1, totalSteps: 2, validationPerplexity: nil)
+    queue.updateProgress(1, step: 1, totalSteps: 2, validation: [:])
     try queue.end(1, .stopped)
     _ = try queue.cancel(1)
     #expect(
@@ -504,7 +504,7 @@ import Testing
       group.addTask {
         for _ in 0..<20 {
           guard let job = shared.next(), (try? shared.begin(job.id)) != nil else { continue }
-          for step in 0..<50 { shared.updateProgress(job.id, step: step, totalSteps: 50, validationPerplexity: nil) }
+          for step in 0..<50 { shared.updateProgress(job.id, step: step, totalSteps: 50, validation: [:]) }
           _ = try? shared.end(job.id, .stopped)
         }
       }

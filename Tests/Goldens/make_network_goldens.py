@@ -2,12 +2,14 @@
 
     python Tests/Goldens/make_network_goldens.py
 
-`window-*.json`: the window network of Bengio et al. (2003) as torch.nn.functional has its parts. `gru-simple.json`: the
-simplified gated unit, step by step, by its equations in torch. `packed-lstm.json`: an LSTM of two layers over a
+`window-*.json`: the window network of Bengio et al. (2003) as torch.nn.functional has its parts. `gru-simple.json`,
+`gru-vanilla.json`, `rnn-leaky-relu.json`, `rnn-sigmoid.json`: cells that PyTorch lacks, step by step, by their equations in
+torch. `packed-lstm.json`: an LSTM of two layers over a
 `PackedSequence`. Numbers are drawn and rounded as in make_goldens.py, and computed in 64-bit floats; gradients are compared
 with finite differences before a file is written.
 
-Layouts are Lockstep's: `dense.l.weight` [input, hidden]; the gates of `gru-simple` are update, candidate. Of a window network,
+Layouts are Lockstep's: `dense.l.weight` [input, hidden]; the gates of `gru-simple` are update, candidate,
+those of `gru-vanilla` update, reset, new. Of a window network,
 `context` [lanes, window - 1] are the tokens before the window, oldest first, -1 where there is none. Tokens of a packed batch
 stand step by step, at each step those of the sequences that have not ended, the longest first.
 """
@@ -28,7 +30,10 @@ def main():
     for name, make in [
         ("window-1-direct", lambda: window(11, 5, [7], 4, "tanh", direct=True, tied=False, seed=11)),
         ("window-2-tied", lambda: window(13, 6, [9, 6], 3, "sigmoid", direct=False, tied=True, seed=12)),
-        ("gru-simple", lambda: gru_simple(11, 5, 8, seed=13)),
+        ("gru-simple", lambda: stepped("gru-simple", 11, 5, 8, seed=13)),
+        ("gru-vanilla", lambda: stepped("gru-vanilla", 11, 5, 8, seed=15)),
+        ("rnn-leaky-relu", lambda: stepped("rnn-leaky-relu", 11, 5, 8, seed=16)),
+        ("rnn-sigmoid", lambda: stepped("rnn-sigmoid", 11, 5, 8, seed=17)),
         ("packed-lstm", lambda: packed_lstm(12, 5, [8, 6], seed=14)),
     ]:
         given, parameters, forward = make()
@@ -90,32 +95,58 @@ def window(vocabulary, size, hidden, width, activation, direct, tied, seed, step
     return given, parameters, forward
 
 
-def gru_simple(vocabulary, size, units, seed, steps=5, lanes=3):
+def gru_simple(x, h, wx, wh, b):
+    update, candidate = (x @ wx + h @ wh + b).chunk(2, dim=1)
+    update = torch.sigmoid(update)
+    return update * torch.tanh(candidate) + (1 - update) * h
+
+
+def gru_vanilla(x, h, wx, wh, b):
+    """Cho et al. (2014): the reset comes before the product."""
+    units = h.shape[1]
+    update, reset = torch.sigmoid(x @ wx[:, :2 * units] + h @ wh[:, :2 * units] + b[:2 * units]).chunk(2, dim=1)
+    new = torch.tanh(x @ wx[:, 2 * units:] + (reset * h) @ wh[:, 2 * units:] + b[2 * units:])
+    return update * h + (1 - update) * new
+
+
+def plain(function):
+    return lambda x, h, wx, wh, b: function(x @ wx + h @ wh + b)
+
+
+# Family of the parameters' names, gates, and the step from a state to the next.
+CELLS = {
+    "gru-simple": ("gru", 2, gru_simple),
+    "gru-vanilla": ("gru", 3, gru_vanilla),
+    "rnn-leaky-relu": ("rnn", 1, plain(lambda x: torch.nn.functional.leaky_relu(x, 0.01))),
+    "rnn-sigmoid": ("rnn", 1, plain(torch.sigmoid)),
+}
+
+
+def stepped(cell, vocabulary, size, units, seed, steps=5, lanes=3):
+    family, gates, step = CELLS[cell]
     generator = np.random.default_rng(seed)
+    names = [f"{family}.0.{part}" for part in ("weightInput", "weightHidden", "bias")]
     shapes = {
-        "embedding": (vocabulary, size), "gru.0.weightInput": (size, 2 * units),
-        "gru.0.weightHidden": (units, 2 * units), "gru.0.bias": (2 * units,), "output.weight": (vocabulary, units),
-        "output.bias": (vocabulary,),
+        "embedding": (vocabulary, size), names[0]: (size, gates * units), names[1]: (units, gates * units),
+        names[2]: (gates * units,), "output.weight": (vocabulary, units), "output.bias": (vocabulary,),
     }
     parameters = {name: draw(generator, shape, 0.6) for name, shape in shapes.items()}
     inputs = torch.from_numpy(generator.integers(0, vocabulary - 1, steps * lanes))
     targets = torch.from_numpy(generator.integers(0, vocabulary, steps * lanes))
 
     def forward(parameters):
-        c = torch.zeros(lanes, units, dtype=torch.float64)
+        h = torch.zeros(lanes, units, dtype=torch.float64)
         outputs = []
         for x in parameters["embedding"][inputs].view(steps, lanes, size):
-            sums = x @ parameters["gru.0.weightInput"] + c @ parameters["gru.0.weightHidden"] + parameters["gru.0.bias"]
-            update, candidate = torch.sigmoid(sums[:, :units]), torch.tanh(sums[:, units:])
-            c = update * candidate + (1 - update) * c
-            outputs.append(c)
+            h = step(x, h, *(parameters[name] for name in names))
+            outputs.append(h)
         logits = torch.nn.functional.linear(
             torch.cat(outputs), parameters["output.weight"], parameters["output.bias"])
         return torch.nn.functional.cross_entropy(logits, targets, reduction="sum"), {"logits": logits}
 
     given = {
         "configuration": {
-            "kind": "recurrent", "cell": "gru-simple", "embeddingSize": size, "hiddenSizes": [units], "tied": False,
+            "kind": "recurrent", "cell": cell, "embeddingSize": size, "hiddenSizes": [units], "tied": False,
             "vocabularySize": vocabulary,
         },
         "active": [lanes] * steps, "inputs": inputs.tolist(), "targets": targets.tolist(),

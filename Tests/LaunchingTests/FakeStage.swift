@@ -1,4 +1,5 @@
 import Glibc
+import Hosts
 import Runs
 
 @testable import Launching

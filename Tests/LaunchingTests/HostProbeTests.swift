@@ -1,4 +1,5 @@
 import Foundation
+import Hosts
 import Runs
 import Testing
 
@@ -107,7 +108,7 @@ import Testing
   @Test func silenceIsToldToo() throws {
     #expect(
       try fault(status: nil, error: "").hasPrefix(
-        "node2: expected what it has within 120 seconds, found nothing yet; "))
+        "node2: expected a report within 120 seconds, found nothing yet; "))
   }
 
   @Test func theReportIsFoundAmongOtherLines() throws {

@@ -1,3 +1,4 @@
+import Hosts
 import Runs
 import Testing
 

@@ -1,4 +1,5 @@
 import Glibc
+import Hosts
 import Runs
 import Testing
 
@@ -70,7 +71,7 @@ import Testing
   @Test func itGivesUp() throws {
     stage.attempts = Array(repeating: .init(ending: .exited(137)), count: 3)
     #expect(try run(supervisor(maximum: 2)) == 137)
-    #expect(stage.said.last?.hasPrefix("given up with status 137, after 2 restarts. ") == true)
+    #expect(stage.said.last?.hasPrefix("gave up with status 137, after 2 restarts. ") == true)
   }
 
   // MARK: - Signals

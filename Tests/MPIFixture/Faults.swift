@@ -69,7 +69,7 @@ private final class FaultyRanks: RankGroup {
   func makeLink() throws -> any RankLink { try group.makeLink() }
 }
 
-private func makeTrainer(_ group: any RankGroup) throws -> Trainer<[Int32]> {
+private func makeTrainer(_ group: any RankGroup) throws -> Trainer {
   var configuration = RunConfiguration()
   configuration.model = ModelConfiguration(embeddingSize: 6, hiddenSizes: [8])
   configuration.training.batchSize = 6
@@ -91,13 +91,13 @@ func checkSkipping(_ group: MPIRankGroup, times: Int) throws {
   do {
     for step in 1...12 {
       before = Array(trainer.parameters.buffer.values)
-      let states = try trainer.gatherLaneStates()
+      let states = try trainer.gatherRowStates()
       let report = try trainer.step()
       let isFaulty = (3..<3 + times).contains(step)
       check(report.isSkipped == isFaulty, "step \(step) was \(report.isSkipped ? "" : "not ")skipped", group.rank)
       let now = Array(trainer.parameters.buffer.values)
       check((now == before) == isFaulty, "parameters after step \(step)", group.rank)
-      if isFaulty { check(try trainer.gatherLaneStates() == states, "lane states after step \(step)", group.rank) }
+      if isFaulty { check(try trainer.gatherRowStates() == states, "lane states after step \(step)", group.rank) }
       check(now.allSatisfy(\.isFinite), "a parameter is not a number", group.rank)
     }
     check(times == 1 && trainer.progress.skippedSteps == 1, "nine bad steps did not end the run", group.rank)

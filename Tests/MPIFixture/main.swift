@@ -49,6 +49,7 @@ let status = MPIProgram.run("fixture") { group in
     try checkSkipping(group, times: 9)
   case "learn": try checkLearning(group)
   case "replicas-differ": try checkComparison(group)
+  case "packed": try checkPackedRows(group)
   case "sleep": try checkSleep(group)
   case "home": try checkHome(group)
   case "deadlock": try deadlock(group)

@@ -45,6 +45,12 @@ import Testing
     #expect(outcome.error.contains("fixture: error on rank 2 ("), "\(outcome.error)")
   }
 
+  /// In a process of its own, which counts the products of its tests alone.
+  @Test func rowsThatHaveEndedAreNotComputed() throws {
+    let outcome = try fixture(ranks: 1, "packed")
+    #expect(outcome.status == 0, "\(outcome.output) \(outcome.error)")
+  }
+
   @Test func aRankThatWaitsLeavesItsCore() throws {
     let outcome = try fixture(ranks: 3, "sleep")
     #expect(outcome.status == 0, "\(outcome.output) \(outcome.error)")

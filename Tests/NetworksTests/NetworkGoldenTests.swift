@@ -41,11 +41,27 @@ import Testing
     let expected: Expected
   }
 
-  @Test(arguments: ["window-1-direct", "window-2-tied", "gru-simple", "packed-lstm"])
-  func agreesWithPyTorch(name: String) throws {
+  static let names = [
+    "window-1-direct", "window-2-tied", "gru-simple", "gru-vanilla", "rnn-leaky-relu", "rnn-sigmoid", "packed-lstm",
+  ]
+
+  private static func golden(_ name: String) throws -> Golden {
     let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    let golden = try JSONDecoder().decode(
+    return try JSONDecoder().decode(
       Golden.self, from: Data(contentsOf: folder.appendingPathComponent("Goldens/\(name).json")))
+  }
+
+  /// What is registered without values of PyTorch fails here.
+  @Test func everyKindAndCellHasAGolden() throws {
+    let configurations = try Self.names.map { try Self.golden($0).configuration }
+    #expect(Set(configurations.map(\.kind)) == Set(NetworkKind.allCases))
+    let cells = try GoldenTests.names.map { try GoldenTests.golden($0).configuration.cell }
+    #expect(Set(cells + configurations.compactMap(\.cell)) == Set(Cell.allCases))
+  }
+
+  @Test(arguments: names)
+  func agreesWithPyTorch(name: String) throws {
+    let golden = try Self.golden(name)
     let plan = NetworkPlan(golden.configuration.model, vocabularySize: golden.configuration.vocabularySize)
     #expect(Set(plan.layout.tensors.map(\.name)) == Set(golden.parameters.keys))
     let parameters = try Parameters(plan.layout)

@@ -22,8 +22,8 @@ import Testing
 
   @Test func ofEqualsTheFirstIsTheLowest() {
     let series = LineChart.Series(name: "a", thick: points([.nan, 3, 2, 5, 2, .infinity, 0]))
-    #expect(series.lowest == LineChart.Point(x: 2, y: 2))
-    #expect(LineChart.Series(name: "a", thin: points([1])).lowest == nil)
+    #expect(series.best(higherIsBetter: false) == LineChart.Point(x: 2, y: 2))
+    #expect(LineChart.Series(name: "a", thin: points([1])).best(higherIsBetter: false) == nil)
   }
 
   @Test func textsAreEscaped() {

@@ -74,7 +74,7 @@ extension LineChart {
     chart.yLabel = "perplexity"
     chart.thinLabel = "training"
     chart.thickLabel = "validation"
-    chart.lowestLabel = "best"
+    chart.bestLabel = "best"
     chart.series = series
     return chart
   }

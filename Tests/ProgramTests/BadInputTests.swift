@@ -69,7 +69,7 @@ import Testing
     }
     let configuration = try folder.writeSmallConfiguration()
     try folder.write("hostile.yaml", "? \(anchors) : 1\n")
-    try expectRefused("train", "hostile.yaml", saying: "hostile.yaml: this is not YAML as it is read here: line 1")
+    try expectRefused("train", "hostile.yaml", saying: "hostile.yaml: this YAML is not accepted: line 1")
     try expectRefused("train", configuration, "--set", "seed=\(anchors)", saying: "found an anchor")
     try expectRefused(
       "train", configuration, "--set", "model.hiddenSizes=[\(String(repeating: "1, ", count: 30_000))1]",

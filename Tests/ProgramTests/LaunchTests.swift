@@ -71,7 +71,7 @@ import Testing
 
   // MARK: - Accidents
 
-  /// A rank, or mpirun, is killed: the run goes on from its newest checkpoint, and ends with the same bits.
+  /// A rank, or mpirun, is killed: the run resumes from its newest checkpoint, and ends with the same bits.
   @Test(arguments: ["lockstepd", "mpirun"])
   func whatIsKilledIsStartedAgain(victim: String) throws {
     let folder = try TemporaryFolder()
@@ -100,10 +100,10 @@ import Testing
     let killed = try launch(command, in: folder, environment: ["LOCKSTEP_TEST_LAUNCH": value])
     #expect(killer.wait() == 1)
     #expect(killed.status == 137, "\(killed.error)")
-    #expect(killed.error.contains("lockstep launch: given up with status 137. "), "\(killed.error)")
+    #expect(killed.error.contains("lockstep launch: gave up with status 137. "), "\(killed.error)")
   }
 
-  /// A rank of a daemon is killed in the middle of a run: it is kept up, and the run goes on.
+  /// A rank of a daemon is killed in the middle of a run: it is kept up, and the run resumes.
   @Test func aDaemonIsKeptUp() throws {
     let folder = try TemporaryFolder()
     let configuration = try folder.writeSmallConfiguration()

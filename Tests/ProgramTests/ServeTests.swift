@@ -53,7 +53,7 @@ import Testing
     #expect(jobs.map(\.deaths) == [1, 2])
     for job in jobs {
       #expect(job.state == .finished && job.step == job.totalSteps && job.error == nil)
-      #expect(job.validationPerplexity.map { $0 < 50 } == true)
+      #expect(job.validation["perplexity"].map { $0 < 50 } == true)
       #expect(try job.submitted <= #require(job.started) && #require(job.started) < #require(job.ended))
     }
     for name in seeds.keys { #expect(try folder.numbers(of: name) == folder.numbers(of: "\(name)-alone"), "\(name)") }

@@ -41,7 +41,7 @@ import Training
       moment.evaluatorsAreBusy = false
       moment.evaluatorsAreIdle = true
       let task = EvaluationTask(part: .validation, step: handedAt, epoch: moment.epoch)
-      moment.found.append(.evaluation(task, Evaluation(predictions: 1, nats: 1), seconds: 1))
+      moment.found.append(.evaluation(task, [1, 1], seconds: 1))
     }
 
     /// What was done, `train` apart, each with its step; ends with the run, or at a stop.

@@ -1,10 +1,12 @@
 import Checkpoints
 import Foundation
 import Synchronization
+import TaskRegistry
 import TestSupport
 import Testing
 import Training
 
+@testable import Replication
 @testable import Files
 @testable import Runs
 
@@ -61,7 +63,9 @@ import Training
         output: {directory: \(folder.file("checkpoints")), keep: 0}
         """)
     #expect(
-      try Run(configuration, group: SingleRank(), reporter: SilentReporter(), resume: .auto).start() == .finished)
+      try Run(
+        configuration, task: configuration.task.task, group: SingleRank(), reporter: SilentReporter(), resume: .auto
+      ).start() == .finished)
     own = CheckpointStore(folder.file("checkpoints/own"))
     other = CheckpointStore(folder.file("checkpoints/other"))
     try #require(own.steps().count >= 4)

@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import Glibc
+import TaskRegistry
 import TestSupport
 import Testing
 import Training
@@ -8,7 +9,7 @@ import Training
 @testable import Files
 @testable import Runs
 
-/// Disks that fail while a run saves: whichever call it is, the run goes on or stops with an error, what was saved
+/// Disks that fail while a run saves: whichever call it is, the run resumes or stops with an error, what was saved
 /// before stays whole, and the run started again ends as if nothing had been.
 @Suite(.serialized) struct FaultTests {
   private final class Log: Reporter {
@@ -42,7 +43,9 @@ import Training
   @discardableResult
   private func run(_ name: String) throws -> Log {
     let log = Log()
-    let outcome = try Run(configuration(name), group: SingleRank(), reporter: log, resume: .auto).start()
+    let outcome = try Run(
+      configuration(name), task: TaskKind.languageModel.task, group: SingleRank(), reporter: log, resume: .auto
+    ).start()
     #expect(outcome == .finished)
     return log
   }

@@ -1,5 +1,6 @@
 import Testing
 
+@testable import Hosts
 @testable import Runs
 
 @Suite struct MachineNetworkTests {

@@ -3,6 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import Hosts
 @testable import Runs
 
 @Suite struct SlurmJobTests {

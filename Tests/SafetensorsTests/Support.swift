@@ -69,10 +69,11 @@ func randomModel(
     cell: cell, embeddingSize: tied ? hiddenSizes[0] : embeddingSize, hiddenSizes: hiddenSizes, dropout: 0.25,
     tiedWeights: tied)
   var results = RunResults()
-  results.testLoss = 0.9
+  results.test = ["loss": 0.9, "perplexity": exp(0.9)]
+  results.best = ["loss": 1.0 / 3, "perplexity": exp(1.0 / 3)]
   results.add([Sample(step: 3, temperature: 0.5, seed: .max, stream: 1, prompt: "a", text: "b\nc \u{1F642}")])
   var progress = TrainingProgress()
-  progress.bestLoss = 1.0 / 3
+  progress.best = 1.0 / 3
   let card = ModelMetadata(
     configuration: configuration, vocabulary: try Vocabulary(kind: .words, entries: words), progress: progress,
     results: results, corpus: CorpusIdentity(),

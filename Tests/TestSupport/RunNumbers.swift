@@ -11,15 +11,15 @@ extension TemporaryFolder {
     }
     let parameters = try Parameters(file.card.parameterLayout)
     try file.readParameters(into: parameters)
-    var numbers = [parameters.buffer.values.map(Double.init), try file.readLaneStates().map(Double.init)]
+    var numbers = [parameters.buffer.values.map(Double.init), try file.readRowStates().map(Double.init)]
     for slot in ["firstMoment", "secondMoment"] {
       try file.readOptimizer(slot: slot, into: parameters.buffer, layout: parameters.layout)
       numbers.append(parameters.buffer.values.map(Double.init))
     }
     let curves = try file.readCurves()
     numbers.append(
-      curves.training.flatMap { [Double($0.step), Double($0.tokens), $0.loss, $0.gradientNorm, $0.learningRate] })
-    numbers.append(curves.validation.flatMap { [Double($0.step), $0.loss] })
+      curves.training.flatMap { [Double($0.step), Double($0.tokens), $0["loss"], $0.gradientNorm, $0.learningRate] })
+    numbers.append(curves.validation.flatMap { [Double($0.step), $0["loss"]] })
     return numbers
   }
 }

@@ -155,7 +155,7 @@ import Training
   @Test func plateausNeedEvaluationsOfEpochs() {
     #expect(
       problem(nil, ["schedule.kind=plateau", "coordinator.evaluate=[100 steps]"])
-        .contains("expected one in epochs, as in [1 epoch]"))
+        .contains("expected an interval in epochs, such as [1 epoch]"))
     #expect(problem(nil, ["coordinator.generate=[0 steps]"]).contains("intervals of more than nothing"))
   }
 

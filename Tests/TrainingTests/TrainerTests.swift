@@ -24,12 +24,12 @@ import Training
   private let text: [Int32] = (0..<400).map { Int32(($0 * $0 / 3 + $0) % 12) }
 
   private func trainer(_ configuration: RunConfiguration, group: any RankGroup = SingleRank()) throws
-    -> Trainer<[Int32]>
+    -> Trainer
   {
     try Trainer(configuration, vocabularySize: vocabularySize, source: text, group: group)
   }
 
-  private func losses(_ trainer: Trainer<[Int32]>, steps: Int) throws -> [Double] {
+  private func losses(_ trainer: Trainer, steps: Int) throws -> [Double] {
     try (0..<steps).map { _ in
       let report = try trainer.step()
       if trainer.epochIsComplete { trainer.finishEpoch() }
@@ -96,7 +96,7 @@ import Training
     try whole.begin()
     _ = try losses(whole, steps: 5)
     let progress = whole.progress
-    let states = try whole.gatherLaneStates()
+    let states = try whole.gatherRowStates()
     let parameters = Array(whole.parameters.buffer.values)
     let slots = whole.optimizer.slots.map { Array($0.buffer.values) }
     _ = try losses(whole, steps: 12)
@@ -106,7 +106,7 @@ import Training
     for (slot, values) in zip(resumed.optimizer.slots, slots) {
       for (index, value) in values.enumerated() { slot.buffer[index] = value }
     }
-    try resumed.restore(progress, laneStates: states)
+    try resumed.restore(progress, rowStates: states)
     _ = try losses(resumed, steps: 12)
     #expect(Array(resumed.parameters.buffer.values) == Array(whole.parameters.buffer.values))
     #expect(resumed.progress == whole.progress)
@@ -146,10 +146,10 @@ import Training
   @Test func accumulationIsOneUpdateOfSeveralWindows() throws {
     let trainer = try trainer(configuration { $0.training.accumulation = 3 })
     try trainer.begin()
-    #expect(trainer.stepsPerEpoch == trainer.layout.windowsPerEpoch / 3)
+    #expect(try trainer.stepsPerEpoch == trainer.configuration.laneLayout(tokens: text.count).windowsPerEpoch / 3)
     let report = try trainer.step()
     #expect(report.step == 1 && report.tokens == 3 * 5 * 7)
-    #expect(trainer.unusedTokens == text.count - 1 - trainer.stepsPerEpoch * 105)
+    #expect(trainer.unusedTargets == text.count - 1 - trainer.stepsPerEpoch * 105)
   }
 
   @Test func runsEndWhenTheyShould() throws {
@@ -170,10 +170,10 @@ import Training
       while !impatient.epochIsComplete { _ = try impatient.step() }
       impatient.finishEpoch()
       impatient.observe(
-        validationLoss: loss, step: impatient.progress.step, epoch: impatient.progress.epoch, isEndOfEpoch: true)
+        loss, step: impatient.progress.step, epoch: impatient.progress.epoch, isEndOfEpoch: true)
     }
     #expect(impatient.progress.finished == .patience)
-    #expect(impatient.progress.bestLoss == 2 && impatient.progress.bestEpoch == 2)
+    #expect(impatient.progress.best == 2 && impatient.progress.bestEpoch == 2)
     #expect(impatient.progress.reductions == 2)
 
     let none = try trainer(configuration { $0.training.epochs = 0 })

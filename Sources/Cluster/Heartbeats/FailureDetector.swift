@@ -3,13 +3,13 @@ public struct Diagnosis: Codable, Sendable, Equatable {
   public enum Kind: String, Codable, Sendable {
     /// Not heard from: frozen, its host down, or the link to it cut.
     case silent
-    /// Its process ended without a exitReport.
+    /// Its process ended without an exit report.
     case lost
     /// It neither works nor waits for other ranks: its storage, perhaps.
     case blocked
     /// Ranks wait for each other in calls that do not belong together.
     case deadlock
-    /// All live, but no step comes to its end.
+    /// All ranks report, but no step completes.
     case standstill
   }
 
@@ -17,7 +17,7 @@ public struct Diagnosis: Codable, Sendable, Equatable {
   public var ranks: [Int]
   /// Theirs, each once.
   public var hosts: [String]
-  /// For people: who, since when, at what, and what the others wait for.
+  /// A message for people: the rank, the time, its activity, and what the others wait for.
   public var text: String
 }
 
@@ -27,9 +27,9 @@ public struct FailureDetector {
   /// What may be merely slow, such as a disk or a bad link, has so many times the timeout.
   public static let patience = 10
 
-  /// Of those that have not said exitReport.
+  /// Records of ranks that have not sent an exit report.
   let records: [RankRecord]
-  /// When the first said exitReport because of an error.
+  /// Time of the first exit report with an error.
   let failed: RankRecord.Instant?
   let now: RankRecord.Instant
   let timeout: Duration
@@ -81,7 +81,7 @@ public struct FailureDetector {
     return places.values.first { Set($0.map(\.pulse.call?.name)).count > 1 }
   }
 
-  /// Ranks that wait in calls which others, who wait for them in turn, have not begun.
+  /// Ranks in a circle: each waits in a call that the next one has not started.
   private func cycle(_ waiting: [RankRecord]) -> [RankRecord]? {
     var left = waiting
     while true {
@@ -99,7 +99,7 @@ public struct FailureDetector {
     timeout * (records.allSatisfy { $0.pulse.activity == RankActivity.starting } ? 2 : Self.patience)
   }
 
-  /// Nobody works, and not all of those who do not wait for other ranks.
+  /// No rank works, and some ranks that do not wait for others are blocked outside MPI.
   private var blocked: Diagnosis? {
     let outside = records.filter { $0.pulse.call == nil && !$0.pulse.isResting }
     guard let first = outside.first, outside.allSatisfy({ now - $0.worked >= limit }) else { return nil }

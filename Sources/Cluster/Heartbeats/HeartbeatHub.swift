@@ -13,7 +13,7 @@ public final class HeartbeatHub: Sendable {
   static let patience = TimeAmount.seconds(5)
   /// So many more callers than ranks may be there at a time.
   static let spare = 16
-  /// Ranks to make room for where nobody says how many there are.
+  /// Number of ranks to allow for if it is unknown.
   private static let unknownRanks = 512
 
   private let loop: any EventLoop
@@ -32,14 +32,14 @@ public final class HeartbeatHub: Sendable {
     var stop: Int32?
     var lastLook: ContinuousClock.Instant
 
-    /// Who has waited longest without showing the token, where there are more of those than there is room for.
+    /// The oldest connection without the token, if there are too many of them.
     var oldestBeyondRoom: (any Channel)? {
       let strangers = callers.filter { !$0.value.hasToken }
       let room = max(spare, ranks + spare - (callers.count - strangers.count))
       return strangers.count > room ? strangers.min { $0.key < $1.key }?.value.channel : nil
     }
 
-    /// Takes down which rank a caller is; returns the connection over which the same process came before, which is cut off.
+    /// Records the rank of a connection. Returns the earlier connection of the same process, which is then closed.
     mutating func know(_ number: Int, by pulse: RankActivity) -> (any Channel)? {
       ranks = max(ranks, pulse.ranks)
       guard let caller = callers[number] else { return nil }
@@ -106,7 +106,7 @@ public final class HeartbeatHub: Sendable {
     state.withLock { $0.records.values.sorted { $0.pulse.rank < $1.pulse.rank } }
   }
 
-  /// For how long no rank has been heard from that has not said exitReport; nil before the first.
+  /// Time since the last report of any rank without an exit report; nil before the first report.
   public var silence: Duration? {
     records.filter { $0.exitReport == nil }.map(\.heard).max().map { .now - $0 }
   }
@@ -139,7 +139,7 @@ public final class HeartbeatHub: Sendable {
     }
   }
 
-  /// Once the job has ended: who was the first to end without a exitReport.
+  /// After the end of the job: the first rank that ended without an exit report.
   public var loss: Diagnosis? { FailureDetector(records, at: .now, timeout: timeout).loss }
 
   // MARK: - Listening

@@ -1,4 +1,4 @@
-/// What a rank says of itself, about once a second, from a thread that does nothing else.
+/// The report of a rank, sent about once a second by a dedicated thread.
 public struct RankActivity: Codable, Sendable, Equatable {
   /// The call of MPI in which a rank waits for others.
   public struct Call: Codable, Sendable, Hashable {
@@ -57,8 +57,7 @@ public struct RankActivity: Codable, Sendable, Equatable {
 
 /// A rank's last word, before its process ends.
 public struct ExitReport: Codable, Sendable, Equatable {
-  /// Exit status of a rank that ended because one of them stood still: EX_PROTOCOL of sysexits.h. The run can be gone on
-  /// with.
+  /// Exit status of a rank that ended because a rank stalled: EX_PROTOCOL of sysexits.h. The run can be resumed.
   public static let stalledStatus: Int32 = 76
 
   /// The exit status that it is about to have.

@@ -35,6 +35,6 @@ public struct RankRecord: Sendable, Equatable {
 
   mutating func part(_ exitReport: ExitReport, at now: Instant) { (self.exitReport, parted) = (exitReport, now) }
 
-  /// After a time in which nobody listened: what could not be heard is not held against it.
+  /// Resets the silence of a rank after a time in which the hub did not listen.
   mutating func excuse(until now: Instant) { (heard, worked, moved) = (now, now, now) }
 }

@@ -1,8 +1,9 @@
 import Files
 import Glibc
 import Runs
+import Terminal
 
-/// Hands on what started ranks write to standard error, but for mpirun's words on exit statuses where those are known.
+/// Forwards the standard error of started ranks, except mpirun's messages on exit statuses that are already known.
 final class ErrorRelay {
   /// For the ranks' launcher, which gets a copy; to be closed here then.
   let writeEnd: Int32
@@ -31,7 +32,7 @@ final class ErrorRelay {
     isClosed = true
   }
 
-  /// Hands on what has come.
+  /// Forwards the data that has arrived.
   func pass() {
     let come = read()
     show(come.isEmpty ? blocks.settle() : blocks.take(come))

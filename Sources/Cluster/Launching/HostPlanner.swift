@@ -1,4 +1,5 @@
 import Files
+import Hosts
 import Runs
 
 /// A host that has answered.
@@ -18,7 +19,7 @@ public struct RankDeal: Equatable, Sendable {
   public var ranks: Int
 }
 
-/// Judges what hosts say of themselves, and deals ranks to them.
+/// Checks the reports of hosts, and assigns ranks to them.
 public struct HostPlanner {
   public var launcher: MPILauncher
   /// lockstepd, on every host, and the SHA-256 of this machine's; nil where this machine has none.

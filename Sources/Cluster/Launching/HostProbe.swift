@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Hosts
 import Runs
 
 /// Asks hosts what they have.
@@ -59,7 +60,7 @@ public struct HostProbe {
     guard let status = result.status else {
       return .failure(
         HostFault(
-          host.name, expected: "what it has within \(Int(seconds)) seconds", found: "nothing yet",
+          host.name, expected: "a report within \(Int(seconds)) seconds", found: "nothing yet",
           remedy: "see whether its disk is slow or a checkpoint very large: try '\(program) check' there"))
     }
     let line = result.output.split(separator: "\n").last { $0.hasPrefix("{") }

@@ -1,7 +1,7 @@
 import Files
 import Foundation
 
-/// What went wrong while a run was kept up, and how it went on.
+/// The faults of a run under the launcher, and the restarts after them.
 struct LaunchReport {
   private struct Incident {
     let date: Date

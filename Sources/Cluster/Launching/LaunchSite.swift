@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Hosts
 import Runs
 
 /// This machine and its clock, and real hosts and ranks.

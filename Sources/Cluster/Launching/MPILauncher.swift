@@ -1,4 +1,5 @@
 import Foundation
+import Hosts
 import Runs
 
 /// The program that starts ranks: Open MPI's mpirun, or Slurm's srun.

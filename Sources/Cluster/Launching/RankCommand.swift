@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Hosts
 import Runs
 
 /// The command that starts ranks, and its environment.

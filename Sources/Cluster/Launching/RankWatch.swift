@@ -9,7 +9,7 @@ public protocol RankWatch: AnyObject {
   var environment: [String: String] { get }
   /// Forgets what was: these ranks are about to be started. Throws where they cannot be heard.
   func begin(_ command: RankCommand) throws
-  /// Who stands still, and how that is known; nil while nobody does.
+  /// The stalled ranks and the evidence; nil if none is stalled.
   func look() -> String?
   /// What people should know of, told once; nil if there is nothing.
   func notice() -> String?
@@ -25,7 +25,7 @@ public protocol RankWatch: AnyObject {
 
 /// How the ranks ended, as they said or as was seen.
 public struct RankVerdict: Equatable, Sendable {
-  /// Who was lost or stood still, in words.
+  /// Text on the ranks that were lost or stalled.
   public var diagnosis: String?
   /// Whether a rank told an error of its own, which would come again.
   public var isError: Bool
@@ -88,7 +88,7 @@ public final class HubWatch: RankWatch {
   public func notice() -> String? {
     guard !hasNoticed, !hasHeard, hub.timeout > .zero, hub.records.isEmpty, .now - begun >= limit else { return nil }
     hasNoticed = true
-    return "no rank has been heard from yet, and one that stands still would not be noticed: \(Self.unheard)"
+    return "no rank has reported yet, so a stalled rank would not be noticed: \(Self.unheard)"
   }
 
   public var savedStep: Int? { hub.records.first { $0.pulse.rank == 0 }?.pulse.savedStep }
@@ -113,7 +113,7 @@ public final class HubWatch: RankWatch {
     return verdict
   }
 
-  /// `loss` is who was lost before any rank told an error: peers of a lost rank meet with errors too.
+  /// `loss` is the rank that was lost before any rank reported an error, because peers of a lost rank get errors too.
   static func verdict(_ farewells: [ExitReport], loss: String?) -> RankVerdict {
     if let message = farewells.first(where: { $0.status == ExitReport.stalledStatus })?.message {
       return RankVerdict(diagnosis: message)

@@ -35,7 +35,7 @@ enum SecureShell {
     if has("REMOTE HOST IDENTIFICATION HAS CHANGED") || has("Host key for") {
       return fault(
         "the host key that is known of it", "another one",
-        "if it was made anew, forget the old key with 'ssh-keygen -R \(known)', then look at it once with 'ssh \(host.destination)'; "
+        "if the host was reinstalled, remove the old key with 'ssh-keygen -R \(known)', then look at it once with 'ssh \(host.destination)'; "
           + "if not, another machine has its name")
     }
     if has("Host key verification failed") || has("host key is known for") {

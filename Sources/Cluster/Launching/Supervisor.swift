@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import Glibc
+import Hosts
 import Runs
 
 /// Ranks that were started.
@@ -107,7 +108,7 @@ public final class Supervisor {
       case .end(let status): return end(status, ending)
       case .giveUp(let status):
         note(ending)
-        return tell(status, "given up with status \(status)")
+        return tell(status, "gave up with status \(status)")
       case .restart(let delay):
         note(ending)
         stage.say("\(describe(ending)); starting again in \(Int(delay)) s (restart \(policy.restarts))")
@@ -267,7 +268,7 @@ public final class Supervisor {
   private func end(_ status: Int32, _ ending: AttemptEnding) -> Int32 {
     switch status {
     case 0: return tell(status, "finished")
-    case Interruption.exitStatus: return tell(status, "stopped, and can be gone on with")
+    case Interruption.exitStatus: return tell(status, "stopped, and can be resumed")
     default:
       if ending.wasAsked { return tell(status, "ended with status \(status), as it was asked to") }
       if ending.verdict.diagnosis != nil { note(ending) }

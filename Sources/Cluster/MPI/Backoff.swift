@@ -1,6 +1,6 @@
 import Glibc
 
-/// How a rank waits between two looks at what only its own calls of MPI move along.
+/// How a rank waits between two polls of a request that only its own MPI calls advance.
 ///
 /// It looks without a pause for a moment, then lets others go first each time, and at last sleeps between its looks: for a
 /// sixteenth of the time that it has waited, up to a millisecond, and after a quarter of a second for a 256th, up to 20
@@ -12,7 +12,7 @@ struct Backoff {
 
   private static let spin = Duration.microseconds(50)
 
-  /// `bytes`: of a message, which takes its time although its sender is there. It stands still while nobody looks.
+  /// `bytes`: of a message, which takes its time although its sender is there. The transfer makes no progress while no rank polls.
   init(bytes: Int) { asleepAfter = .microseconds(200) + .nanoseconds(20) * bytes }
 
   func pause() {

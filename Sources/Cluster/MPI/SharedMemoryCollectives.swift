@@ -6,10 +6,10 @@ import Glibc
 /// A rank that waits there spins for a moment and then sleeps until the last one has come. Its core is then free for that
 /// one, and for other programs. MPI's own calls spin for as long as it takes.
 final class SharedMemoryCollectives {
-  /// What ranks meet for. Those that come for different things wait for ever, as in MPI; who watches over them tells.
+  /// What ranks meet for. Ranks with different purposes wait for ever, as in MPI; the watchdog reports them.
   private enum Purpose: UInt32 { case barrier, sum, gather, broadcast }
 
-  /// What stands before the bytes that a rank lays open.
+  /// Header before the bytes that a rank publishes.
   private struct Header {
     let purpose: Purpose
     /// Of the whole message, of which a round carries a part.

@@ -4,7 +4,7 @@ import Training
 
 /// Sums gradients over the ranks of an MPI job.
 ///
-/// Ranks of one machine lay their gradients open to each other, and each sums a part of them straight into all: nothing
+/// Ranks of one machine share their gradients in memory. Each rank sums one part and writes the sum to all: nothing
 /// is sent. Between machines one rank of each, its leader, sums with the others (`MPI_Iallreduce`). Where every rank has
 /// a machine of its own, that begins at once and may travel while lower layers still go backward.
 final class MPIGradientExchange: GradientExchange {

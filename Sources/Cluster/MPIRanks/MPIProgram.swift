@@ -3,6 +3,7 @@ import Foundation
 import Heartbeats
 import MPI
 import Runs
+import Terminal
 import Training
 
 /// What MPI cannot do is mostly because of another rank that is gone.

@@ -1,14 +1,15 @@
 import Foundation
 import Glibc
 import Heartbeats
+import Hosts
 import MPI
 import Runs
 
 /// The processors that a rank may run on.
 ///
-/// mpirun binds each rank to a core where nobody says otherwise. Beside another program that is the wrong thing: the system
+/// mpirun binds each rank to a core by default. This is wrong beside another program: the system
 /// cannot move a rank away from the core that the program takes, and all ranks wait for that one. So a rank lets go of a
-/// binding that nobody asked for, but for its memory node: what it has is near there.
+/// default binding, except to its memory node, where its memory is.
 enum RankBinding {
   /// Of the calling thread, and of those it starts from now on.
   static func loosen(_ environment: [String: String] = ProcessInfo.processInfo.environment) {

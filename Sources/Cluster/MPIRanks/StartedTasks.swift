@@ -1,3 +1,4 @@
+import Hosts
 import Runs
 
 /// How many processes were started together with this one, as what started them says, which need not be MPI.

@@ -1,13 +1,15 @@
 import Foundation
 import Glibc
 import Heartbeats
+import Hosts
 import MPI
 import NIOCore
 import NIOPosix
 import Runs
 import Synchronization
+import Terminal
 
-/// Ends this process, and with it the job, when a rank stands still: MPI itself waits for ever.
+/// Ends this process, and so the job, when a rank stalls. MPI itself would wait for ever.
 ///
 /// The first rank listens, all ranks tell it about themselves every second; so it finds who is missing, and each of the
 /// others finds whether the first is. A launcher, if there is one, is told the same. All of this is on a thread of its
@@ -87,7 +89,7 @@ final class Watchdog: Sendable {
     }
   }
 
-  /// The rank's last word, before MPI ends; nobody is judged any more. Where MPI does not come to its end, the process does.
+  /// Sends the rank's exit report before MPI ends, and stops the checks. If MPI does not end, the process does.
   func end(_ exitReport: ExitReport) {
     let (hub, heartbeat, timeout) = state.withLock { state in
       defer { (state.hub, state.heartbeat, state.isOver) = (nil, nil, true) }
@@ -136,7 +138,7 @@ final class Watchdog: Sendable {
     } else {
       Console.error(
         "lockstepd: warning: rank \(pulse.rank) on \(pulse.host) cannot reach rank 0 on \(first) over TCP, which MPI does "
-          + "without: a rank that stands still will not be noticed. Let hosts open connections to each other.\n")
+          + "without: a stalled rank will not be noticed. Let hosts open connections to each other.\n")
     }
     state.withLock { $0.heartbeat = nil }
     return launcher != nil
@@ -145,7 +147,7 @@ final class Watchdog: Sendable {
   /// Ends this process; whoever started the ranks then ends the others.
   private func giveUp(_ text: String, _ pulse: RankActivity) {
     let message =
-      "\(text) The run is ended, as training.stallTimeout says; started again, it goes on from its newest checkpoint."
+      "\(text) The run ends, as training.stallTimeout says. Start it again to resume from its newest checkpoint."
     Console.error("lockstepd: error: \(message)\n")
     launcher?.end(ExitReport(status: ExitReport.stalledStatus, message: message))
     // What is sent leaves by this very thread.

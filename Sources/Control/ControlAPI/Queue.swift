@@ -1,3 +1,5 @@
+import TaskMetrics
+
 /// A run in the daemon's queue.
 public struct Job: Codable, Equatable, Sendable, Identifiable {
   public enum State: String, Codable, CaseIterable, Sendable {
@@ -22,7 +24,8 @@ public struct Job: Codable, Equatable, Sendable, Identifiable {
   public var error: String?
   public var step: Int?
   public var totalSteps: Int?
-  public var validationPerplexity: Double?
+  /// What people look at first, of the last evaluation; in JSON as `validationPerplexity`.
+  public var validation: [String: Double]
 
   public init(id: Int, name: String, state: State, submitted: Double) {
     self.id = id
@@ -30,6 +33,41 @@ public struct Job: Codable, Equatable, Sendable, Identifiable {
     self.state = state
     self.submitted = submitted
     deaths = 0
+    validation = [:]
+  }
+
+  private enum CodingKeys: CodingKey, CaseIterable {
+    case id, name, state, submitted, started, ended, deaths, error, step, totalSteps
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(id, forKey: .id)
+    try container.encode(name, forKey: .name)
+    try container.encode(state, forKey: .state)
+    try container.encode(submitted, forKey: .submitted)
+    try container.encodeIfPresent(started, forKey: .started)
+    try container.encodeIfPresent(ended, forKey: .ended)
+    try container.encode(deaths, forKey: .deaths)
+    try container.encodeIfPresent(error, forKey: .error)
+    try container.encodeIfPresent(step, forKey: .step)
+    try container.encodeIfPresent(totalSteps, forKey: .totalSteps)
+    try encoder.encode(metrics: validation, prefix: "validation")
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    id = try container.decode(Int.self, forKey: .id)
+    name = try container.decode(String.self, forKey: .name)
+    state = try container.decode(State.self, forKey: .state)
+    submitted = try container.decode(Double.self, forKey: .submitted)
+    started = try container.decodeIfPresent(Double.self, forKey: .started)
+    ended = try container.decodeIfPresent(Double.self, forKey: .ended)
+    deaths = try container.decode(Int.self, forKey: .deaths)
+    error = try container.decodeIfPresent(String.self, forKey: .error)
+    step = try container.decodeIfPresent(Int.self, forKey: .step)
+    totalSteps = try container.decodeIfPresent(Int.self, forKey: .totalSteps)
+    validation = try decoder.metrics(besides: CodingKeys.allCases, prefix: "validation")
   }
 }
 

@@ -1,25 +1,63 @@
-/// How a run has gone, a column an array: what `GET /v1/curves` answers. Columns of a table are equally long.
+import TaskMetrics
+
+/// How a run has gone, a column an array: what `GET /v1/curves` answers. Columns of a table are equally long; those of metrics
+/// stand beside the others, under their names.
 public struct CurveTables: Codable, Equatable, Sendable {
   public struct Training: Codable, Equatable, Sendable {
     public var step: [Int] = []
     public var epoch: [Int] = []
-    /// Nats per token.
-    public var loss: [Double?] = []
-    public var perplexity: [Double?] = []
+    public var metrics: [String: [Double?]] = [:]
     public var learningRate: [Double?] = []
     public var gradientNorm: [Double?] = []
     public var tokensPerSecond: [Double?] = []
 
     public init() {}
+
+    private enum CodingKeys: CodingKey, CaseIterable { case step, epoch, learningRate, gradientNorm, tokensPerSecond }
+
+    public func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(step, forKey: .step)
+      try container.encode(epoch, forKey: .epoch)
+      try encoder.encode(columns: metrics)
+      try container.encode(learningRate, forKey: .learningRate)
+      try container.encode(gradientNorm, forKey: .gradientNorm)
+      try container.encode(tokensPerSecond, forKey: .tokensPerSecond)
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let container = try decoder.container(keyedBy: CodingKeys.self)
+      step = try container.decode([Int].self, forKey: .step)
+      epoch = try container.decode([Int].self, forKey: .epoch)
+      metrics = try decoder.columns(besides: CodingKeys.allCases)
+      learningRate = try container.decode([Double?].self, forKey: .learningRate)
+      gradientNorm = try container.decode([Double?].self, forKey: .gradientNorm)
+      tokensPerSecond = try container.decode([Double?].self, forKey: .tokensPerSecond)
+    }
   }
 
   public struct Validation: Codable, Equatable, Sendable {
     public var step: [Int] = []
     public var epoch: [Int] = []
-    public var loss: [Double?] = []
-    public var perplexity: [Double?] = []
+    public var metrics: [String: [Double?]] = [:]
 
     public init() {}
+
+    private enum CodingKeys: CodingKey, CaseIterable { case step, epoch }
+
+    public func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(step, forKey: .step)
+      try container.encode(epoch, forKey: .epoch)
+      try encoder.encode(columns: metrics)
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let container = try decoder.container(keyedBy: CodingKeys.self)
+      step = try container.decode([Int].self, forKey: .step)
+      epoch = try container.decode([Int].self, forKey: .epoch)
+      metrics = try decoder.columns(besides: CodingKeys.allCases)
+    }
   }
 
   public var run: String
@@ -69,27 +107,47 @@ public struct RunConfigurationText: Codable, Equatable, Sendable {
 public struct EvaluationResult: Codable, Equatable, Sendable {
   public var step: Int
   public var part: EvaluationRequest.Part
-  public var tokens: Int
-  /// Nats per token.
-  public var loss: Double
-  public var perplexity: Double
-  public var bitsPerToken: Double
+  /// What was measured, in the order in which it is shown.
+  public var metrics: [Metric]
+  /// By their names; in JSON beside the other keys.
+  public var values: [String: Double]
   /// How long it took, and for how much of that training stood still.
   public var seconds: Double
   public var pausedSeconds: Double
 
   public init(
-    step: Int, part: EvaluationRequest.Part, tokens: Int, loss: Double, perplexity: Double, bitsPerToken: Double,
-    seconds: Double, pausedSeconds: Double
+    step: Int, part: EvaluationRequest.Part, metrics: [Metric], values: [String: Double], seconds: Double,
+    pausedSeconds: Double
   ) {
     self.step = step
     self.part = part
-    self.tokens = tokens
-    self.loss = loss
-    self.perplexity = perplexity
-    self.bitsPerToken = bitsPerToken
+    self.metrics = metrics
+    self.values = values
     self.seconds = seconds
     self.pausedSeconds = pausedSeconds
+  }
+
+  private enum CodingKeys: CodingKey, CaseIterable { case step, part, metrics, seconds, pausedSeconds }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(step, forKey: .step)
+    try container.encode(part, forKey: .part)
+    try container.encode(metrics, forKey: .metrics)
+    try encoder.encode(metrics: values)
+    try container.encode(seconds, forKey: .seconds)
+    try container.encode(pausedSeconds, forKey: .pausedSeconds)
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    try self.init(
+      step: container.decode(Int.self, forKey: .step),
+      part: container.decode(EvaluationRequest.Part.self, forKey: .part),
+      // Daemons of before have those of language models.
+      metrics: container.decodeIfPresent([Metric].self, forKey: .metrics) ?? .ofLanguageModels,
+      values: decoder.metrics(besides: CodingKeys.allCases), seconds: container.decode(Double.self, forKey: .seconds),
+      pausedSeconds: container.decode(Double.self, forKey: .pausedSeconds))
   }
 }
 

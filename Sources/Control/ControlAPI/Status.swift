@@ -1,3 +1,5 @@
+import TaskMetrics
+
 /// How a daemon and its run stand: what `GET /v1/status` answers and `status` events carry.
 public struct Status: Codable, Equatable, Sendable {
   /// `run` for one run alone, `serve` for a queue.
@@ -41,18 +43,18 @@ public struct RunStatus: Codable, Equatable, Sendable {
   public var epochs: Int
   /// Tokens learned from.
   public var tokens: Int
-  /// Of the last step, nats per token.
-  public var loss: Double?
-  public var perplexity: Double?
+  /// What is measured, in the order in which it is shown.
+  public var metrics: [Metric]
+  /// Of the last step; in JSON beside the other keys, as `perplexity`.
+  public var training: [String: Double]
   public var learningRate: Double?
   /// Before clipping.
   public var gradientNorm: Double?
   public var tokensPerSecond: Double?
   public var secondsLeft: Double?
-  public var validationLoss: Double?
-  public var validationPerplexity: Double?
-  public var bestLoss: Double?
-  public var bestPerplexity: Double?
+  /// Of the last evaluation, and of the best: in JSON as `validationPerplexity`, `bestPerplexity`.
+  public var validation: [String: Double]
+  public var best: [String: Double]
   public var bestStep: Int?
   public var skippedSteps: Int
   /// Checkpoints saved since the program was started, and those that had to wait for the one before.
@@ -64,8 +66,12 @@ public struct RunStatus: Codable, Equatable, Sendable {
   /// Parameters of the model.
   public var parameters: Int
 
-  public init(name: String) {
+  public init(name: String, metrics: [Metric] = .ofLanguageModels) {
     self.name = name
+    self.metrics = metrics
+    training = [:]
+    validation = [:]
+    best = [:]
     step = 0
     totalSteps = 0
     epoch = 0
@@ -75,6 +81,64 @@ public struct RunStatus: Codable, Equatable, Sendable {
     savedCheckpoints = 0
     delayedCheckpoints = 0
     parameters = 0
+  }
+}
+
+extension RunStatus {
+  private enum CodingKeys: CodingKey {
+    case name, step, totalSteps, epoch, epochs, tokens, metrics, learningRate, gradientNorm, tokensPerSecond
+    case secondsLeft, bestStep, skippedSteps, savedCheckpoints, delayedCheckpoints, copiedStep, copyHost, parameters
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(name, forKey: .name)
+    try container.encode(step, forKey: .step)
+    try container.encode(totalSteps, forKey: .totalSteps)
+    try container.encode(epoch, forKey: .epoch)
+    try container.encode(epochs, forKey: .epochs)
+    try container.encode(tokens, forKey: .tokens)
+    try container.encode(metrics, forKey: .metrics)
+    try encoder.encode(metrics: training)
+    try container.encodeIfPresent(learningRate, forKey: .learningRate)
+    try container.encodeIfPresent(gradientNorm, forKey: .gradientNorm)
+    try container.encodeIfPresent(tokensPerSecond, forKey: .tokensPerSecond)
+    try container.encodeIfPresent(secondsLeft, forKey: .secondsLeft)
+    try encoder.encode(metrics: validation, prefix: "validation")
+    try encoder.encode(metrics: best, prefix: "best")
+    try container.encodeIfPresent(bestStep, forKey: .bestStep)
+    try container.encode(skippedSteps, forKey: .skippedSteps)
+    try container.encode(savedCheckpoints, forKey: .savedCheckpoints)
+    try container.encode(delayedCheckpoints, forKey: .delayedCheckpoints)
+    try container.encodeIfPresent(copiedStep, forKey: .copiedStep)
+    try container.encodeIfPresent(copyHost, forKey: .copyHost)
+    try container.encode(parameters, forKey: .parameters)
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    // Daemons of before have those of language models.
+    let metrics = try container.decodeIfPresent([Metric].self, forKey: .metrics) ?? .ofLanguageModels
+    try self.init(name: container.decode(String.self, forKey: .name), metrics: metrics)
+    step = try container.decode(Int.self, forKey: .step)
+    totalSteps = try container.decode(Int.self, forKey: .totalSteps)
+    epoch = try container.decode(Int.self, forKey: .epoch)
+    epochs = try container.decode(Int.self, forKey: .epochs)
+    tokens = try container.decode(Int.self, forKey: .tokens)
+    training = try decoder.metrics(metrics.map(\.name))
+    learningRate = try container.decodeIfPresent(Double.self, forKey: .learningRate)
+    gradientNorm = try container.decodeIfPresent(Double.self, forKey: .gradientNorm)
+    tokensPerSecond = try container.decodeIfPresent(Double.self, forKey: .tokensPerSecond)
+    secondsLeft = try container.decodeIfPresent(Double.self, forKey: .secondsLeft)
+    validation = try decoder.metrics(metrics.map(\.name), prefix: "validation")
+    best = try decoder.metrics(metrics.map(\.name), prefix: "best")
+    bestStep = try container.decodeIfPresent(Int.self, forKey: .bestStep)
+    skippedSteps = try container.decode(Int.self, forKey: .skippedSteps)
+    savedCheckpoints = try container.decode(Int.self, forKey: .savedCheckpoints)
+    delayedCheckpoints = try container.decode(Int.self, forKey: .delayedCheckpoints)
+    copiedStep = try container.decodeIfPresent(Int.self, forKey: .copiedStep)
+    copyHost = try container.decodeIfPresent(String.self, forKey: .copyHost)
+    parameters = try container.decode(Int.self, forKey: .parameters)
   }
 }
 

@@ -1,18 +1,19 @@
 import Foundation
+import TaskMetrics
 
-/// Perplexity over steps, drawn with characters: the vertical scale is logarithmic, as the loss is.
+/// A metric over steps, drawn with characters.
 ///
 /// Training is a line of dots, eight of which fit in one character (braille); validation, of which there is little, an
 /// `o` for each value. A line is the mean of what falls into its column.
 public struct CurvePlot: Sendable {
   public struct Point: Equatable, Sendable {
     public var step: Int
-    /// More than 0.
-    public var perplexity: Double
+    /// More than 0 where the metric's scale is logarithmic.
+    public var value: Double
 
-    public init(step: Int, perplexity: Double) {
+    public init(step: Int, value: Double) {
       self.step = step
-      self.perplexity = perplexity
+      self.value = value
     }
   }
 
@@ -22,10 +23,11 @@ public struct CurvePlot: Sendable {
   /// What a character of the plot belongs to.
   public enum Ink: Equatable, Sendable { case none, axis, training, validation }
 
+  public var metric: Metric
   public var training: [Point] = []
   public var validation: [Point] = []
 
-  public init() {}
+  public init(_ metric: Metric = [Metric].ofLanguageModels.headlines[0]) { self.metric = metric }
 
   /// Columns of the labels at the left, and the line beside them.
   private static let labelWidth = 8
@@ -34,27 +36,31 @@ public struct CurvePlot: Sendable {
   /// there is nothing to draw or no room.
   public func rows(width: Int, height: Int, _ characters: Characters) -> [[(character: Character, ink: Ink)]] {
     let columns = width - Self.labelWidth
-    let training = Self.drawable(training)
-    let validation = Self.drawable(validation)
+    let training = drawable(training)
+    let validation = drawable(validation)
     guard columns >= 8, height >= 2, let lastStep = (training + validation).map(\.step).max(), lastStep >= 0 else {
       return []
     }
     let across = Across(lastStep: lastStep, dots: 2 * columns)
-    let line = Self.means(training, across)
-    let scale = Scale(line.map(\.logarithm) + validation.map { log($0.perplexity) }, dots: 4 * height)
+    let line = means(training, across)
+    let scale = Scale(line.map(\.height) + validation.map(verticalPlace), dots: 4 * height)
     var cells = [[UInt8]](repeating: [UInt8](repeating: 0, count: columns), count: height)
-    Self.draw(line.map { ($0.x, scale.y($0.logarithm)) }) { x, y in cells[y / 4][x / 2] |= Self.dots[y % 4][x % 2] }
+    Self.draw(line.map { ($0.x, scale.y($0.height)) }) { x, y in cells[y / 4][x / 2] |= Self.dots[y % 4][x % 2] }
     var rows = cells.enumerated().map { row, cells in
-      Self.label(row, of: height, scale) + cells.map { Self.character($0, characters) }
+      label(row, of: height, scale) + cells.map { Self.character($0, characters) }
     }
     for point in validation {
-      rows[scale.y(log(point.perplexity)) / 4][Self.labelWidth + across.x(point.step) / 2] = ("o", .validation)
+      rows[scale.y(verticalPlace(point)) / 4][Self.labelWidth + across.x(point.step) / 2] = ("o", .validation)
     }
     return rows + [Self.footer(lastStep, columns)]
   }
 
-  private static func drawable(_ points: [Point]) -> [Point] {
-    points.filter { $0.step >= 0 && $0.perplexity > 0 && $0.perplexity.isFinite }
+  private var isLogarithmic: Bool { metric.scale == .logarithmic }
+
+  private func verticalPlace(_ point: Point) -> Double { isLogarithmic ? log(point.value) : point.value }
+
+  private func drawable(_ points: [Point]) -> [Point] {
+    points.filter { $0.step >= 0 && verticalPlace($0).isFinite }
   }
 
   /// Where a step is, in dots from the left: two to a character.
@@ -65,33 +71,33 @@ public struct CurvePlot: Sendable {
     func x(_ step: Int) -> Int { min(dots - 1, Int(Double(step) / (Double(lastStep) + 1) * Double(dots))) }
   }
 
-  /// Where the logarithm of a perplexity is, in dots from above: four to a character.
+  /// Where a height is, in dots from above: four to a character.
   private struct Scale {
     private let top: Double
     private let span: Double
     private let dots: Int
 
     /// As high as the values are apart, and not less than one percent: what is the same is drawn in the middle.
-    init(_ logarithms: [Double], dots: Int) {
-      let (least, most) = (logarithms.min() ?? 0, logarithms.max() ?? 0)
+    init(_ heights: [Double], dots: Int) {
+      let (least, most) = (heights.min() ?? 0, heights.max() ?? 0)
       span = max(0.01, most - least)
       top = (least + most + span) / 2
       self.dots = dots
     }
 
-    func y(_ logarithm: Double) -> Int {
-      min(dots - 1, max(0, Int(((top - logarithm) / span * Double(dots - 1)).rounded())))
+    func y(_ height: Double) -> Int {
+      min(dots - 1, max(0, Int(((top - height) / span * Double(dots - 1)).rounded())))
     }
 
-    /// The perplexity in the middle of a row of characters.
-    func perplexity(row: Int) -> Double { exp(top - (Double(row) * 4 + 1.5) / Double(dots - 1) * span) }
+    /// The height in the middle of a row of characters.
+    func height(row: Int) -> Double { top - (Double(row) * 4 + 1.5) / Double(dots - 1) * span }
   }
 
-  /// The mean of the logarithms that fall into each column of dots, where there are any.
-  private static func means(_ points: [Point], _ across: Across) -> [(x: Int, logarithm: Double)] {
+  /// The mean of the heights that fall into each column of dots, where there are any.
+  private func means(_ points: [Point], _ across: Across) -> [(x: Int, height: Double)] {
     var sums = [(sum: Double, count: Int)](repeating: (0, 0), count: across.dots)
     for point in points {
-      sums[across.x(point.step)].sum += log(point.perplexity)
+      sums[across.x(point.step)].sum += verticalPlace(point)
       sums[across.x(point.step)].count += 1
     }
     return sums.enumerated().filter { $0.element.count > 0 }
@@ -121,11 +127,11 @@ public struct CurvePlot: Sendable {
   }
 
   /// Every third row has its value, the first and the last among them where there is room.
-  private static func label(_ row: Int, of rows: Int, _ scale: Scale) -> [(Character, Ink)] {
+  private func label(_ row: Int, of rows: Int, _ scale: Scale) -> [(Character, Ink)] {
     let isLabelled = row == rows - 1 || (row % 3 == 0 && row < rows - 2)
-    let text = isLabelled ? short(scale.perplexity(row: row)) : ""
-    let padding = String(repeating: " ", count: max(0, labelWidth - 2 - text.count))
-    return (padding + text.prefix(labelWidth - 2) + " |").map { ($0, .axis) }
+    let text = isLabelled ? Self.short(isLogarithmic ? exp(scale.height(row: row)) : scale.height(row: row)) : ""
+    let padding = String(repeating: " ", count: max(0, Self.labelWidth - 2 - text.count))
+    return (padding + text.prefix(Self.labelWidth - 2) + " |").map { ($0, .axis) }
   }
 
   private static func footer(_ lastStep: Int, _ columns: Int) -> [(Character, Ink)] {

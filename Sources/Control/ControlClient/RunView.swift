@@ -1,5 +1,6 @@
 import ControlAPI
 import Foundation
+import TaskMetrics
 
 /// What is known of a run that is watched, and how it is shown: a screen that is drawn again and again, or lines.
 public struct RunView: Sendable {
@@ -39,9 +40,12 @@ public struct RunView: Sendable {
     case .status(let new): status = new
     case .curves(let rows): append(rows)
     case .evaluation(let found):
+      let shown = found.metrics.filter { $0.isHeadline || $0.name == found.metrics.first?.name }
+      let values = shown.compactMap { metric in
+        found.values[metric.name].map { "\(metric.title) \(Readable.number($0)) " }
+      }
       return note(
-        "\(found.part.rawValue) loss \(Readable.number(found.loss)) perplexity \(Readable.number(found.perplexity)) "
-          + "at step \(found.step) (\(Readable.duration(found.seconds)))")
+        "\(found.part.rawValue) \(values.joined())at step \(found.step) (\(Readable.duration(found.seconds)))")
     case .sample(let sample):
       return note("step \(sample.step), temperature \(sample.temperature): \(sample.prompt)\(sample.text)", .faint)
     case .job(let changed):
@@ -71,18 +75,23 @@ public struct RunView: Sendable {
     append(curves)
   }
 
+  /// The metric whose curve is drawn: the first that people look at.
+  private var drawn: Metric? { (status?.run?.metrics ?? .ofLanguageModels).headlines.first }
+
   private mutating func append(_ rows: CurveTables) {
     if rows.run != curvesRun { plot = CurvePlot() }
     curvesRun = rows.run
-    Self.append(rows.training.step, rows.training.perplexity, to: &plot.training)
-    Self.append(rows.validation.step, rows.validation.perplexity, to: &plot.validation)
+    guard let drawn else { return }
+    plot.metric = drawn
+    Self.append(rows.training.step, rows.training.metrics[drawn.name] ?? [], to: &plot.training)
+    Self.append(rows.validation.step, rows.validation.metrics[drawn.name] ?? [], to: &plot.validation)
   }
 
   /// A run that went on from a checkpoint repeats steps: what it now says of them holds.
   private static func append(_ steps: [Int], _ values: [Double?], to points: inout [CurvePlot.Point]) {
     if let first = steps.first { points.removeAll { $0.step >= first } }
     for (step, value) in zip(steps, values) {
-      if let value { points.append(CurvePlot.Point(step: step, perplexity: value)) }
+      if let value { points.append(CurvePlot.Point(step: step, value: value)) }
     }
     while points.count > mostPoints {
       let last = points.count - 1
@@ -114,8 +123,12 @@ public struct RunView: Sendable {
     let activity = status.flatMap { $0.activity == .training ? nil : $0.activity.rawValue }
     let parts = [
       activity, "epoch \(run.epoch)/\(run.epochs)", "step \(run.step)/\(run.totalSteps)",
-      "perplexity \(Readable.number(run.perplexity))",
-      run.validationPerplexity.map { "validation \(Readable.number($0))" },
+      drawn.flatMap { metric in run.training[metric.name].map { "\(metric.title) \(Readable.number($0))" } },
+      drawn.flatMap { metric in
+        run.validation[metric.name].map {
+          "validation \(run.training[metric.name] == nil ? "\(metric.title) " : "")\(Readable.number($0))"
+        }
+      },
       run.learningRate.map { "rate \(Readable.short($0))" },
       run.tokensPerSecond.map { "\(Readable.throughput($0)) tokens/s" },
       run.secondsLeft.map { "\(Readable.duration($0)) left" },
@@ -153,7 +166,7 @@ public struct RunView: Sendable {
   private func curves(width: Int, height: Int, _ characters: CurvePlot.Characters) -> [StyledLine] {
     let rows = height >= 4 ? plot.rows(width: width, height: height, characters) : []
     if rows.isEmpty { return [] }
-    var legend = StyledLine("perplexity  ", .faint)
+    var legend = StyledLine("\(plot.metric.title)  ", .faint)
     legend.add(characters == .braille ? "\u{2812}\u{2812}" : "**", .training)
     legend.add(" training  ", .faint)
     legend.add("o", .validation)

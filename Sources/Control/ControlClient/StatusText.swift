@@ -1,6 +1,7 @@
 import ControlAPI
 import Files
 import Foundation
+import TaskMetrics
 
 /// A status in lines for people.
 public enum StatusText {
@@ -30,12 +31,17 @@ public enum StatusText {
     bar.add(String(repeating: toDo, count: barWidth - filled), .faint)
     bar.add("  \(text)")
 
-    var quality = StyledLine("perplexity \(Readable.number(run.perplexity))", .training)
-    if let perplexity = run.validationPerplexity {
-      quality.add("  validation \(Readable.number(perplexity))", .validation)
-    }
-    if let best = run.bestPerplexity {
-      quality.add("  best \(Readable.number(best))\(run.bestStep.map { " at step \($0)" } ?? "")")
+    var quality = StyledLine()
+    for (index, metric) in run.metrics.headlines.enumerated() {
+      let name = index == 0 ? metric.title : "  \(metric.title)"
+      let isTrained = run.training[metric.name] != nil || run.validation[metric.name] == nil
+      quality.add(isTrained ? "\(name) \(Readable.number(run.training[metric.name]))" : name, .training)
+      if let value = run.validation[metric.name] {
+        quality.add("\(isTrained ? "  validation" : "") \(Readable.number(value))", .validation)
+      }
+      if let best = run.best[metric.name] {
+        quality.add("  best \(Readable.number(best))\(run.bestStep.map { " at step \($0)" } ?? "")")
+      }
     }
     let numbers = [
       run.tokensPerSecond.map { "\(Readable.throughput($0)) tokens/s" },

@@ -2,7 +2,7 @@ import NIOCore
 import NIOHTTPTypes
 import Synchronization
 
-/// On a listener: who has a place among so many connections.
+/// Limits the number of connections of a listener.
 ///
 /// A connection over which nobody has been let in yet costs whoever opens it nothing: where all places are taken, the
 /// oldest of those is closed for one that comes. So none can keep out who may ask. Where all are taken by those

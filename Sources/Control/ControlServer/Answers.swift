@@ -77,7 +77,7 @@ struct Faults: Sendable {
     switch error {
     case let error as ErrorBody where Failure(rawValue: error.code) != nil: return error
     case is HTTPParserError: return Failure.badRequest.body("the request's body is not formed as HTTP has it")
-    case is CancellationError: return Failure.busy.body("the request was given up: the daemon is stopping")
+    case is CancellationError: return Failure.busy.body("the request was cancelled: the daemon is stopping")
     default:
       report("\(place): \(error)")
       return Failure.internal.body("a fault of the daemon")

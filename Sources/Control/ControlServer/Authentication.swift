@@ -5,7 +5,7 @@ import HTTPTypes
 import Hummingbird
 import Synchronization
 
-/// Who may ask over TCP: who has the token, or a browser that came by a link and has the cookie.
+/// Authenticates requests over TCP: by the token, or by the cookie of a browser that opened a login link.
 final class Authentication: Sendable {
   /// Another one for every folder and machine: a browser has one set of cookies for all ports of a host, and several
   /// daemons' pages may be open in it, each through a tunnel to this one's localhost.
@@ -77,7 +77,7 @@ final class Authentication: Sendable {
   }
 }
 
-/// Over TCP, keeps out who is not known, before anything else is looked at; then who is led here by another site.
+/// Over TCP, rejects unauthenticated requests before anything else is read, then cross-site requests.
 struct AuthenticationMiddleware: RouterMiddleware {
   typealias Context = ControlContext
 

@@ -4,7 +4,7 @@ import Hummingbird
 import NIOCore
 import Synchronization
 
-/// Hands what happens to everyone who follows, encoded once.
+/// Sends each event to all followers, encoded once.
 ///
 /// A follower that is slow has the newest status only, and everything else in order; one for whom too much waits is
 /// cut off. So what a follower costs is bounded, and none holds up another.
@@ -42,7 +42,7 @@ final class EventHub: Sendable {
     for follower in followers.withLock({ $0 }) { follower.offer(message) }
   }
 
-  /// The answer to one who follows: a status, then everything, until either side has enough.
+  /// The response to a follower: a status, then all events, until either side closes.
   func follow(_ context: ControlContext, backend: any ControlBackend) throws -> Response {
     let place = try places.take()
     let first = try Message(.status(backend.status()))

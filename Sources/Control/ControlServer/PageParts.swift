@@ -22,6 +22,7 @@ enum PageParts {
     "scales.js": PackageResources.scales_js,
     "charts.js": PackageResources.charts_js,
     // The views.
+    "metrics.js": PackageResources.metrics_js,
     "run.js": PackageResources.run_js,
     "ranks.js": PackageResources.ranks_js,
     "samples.js": PackageResources.samples_js,

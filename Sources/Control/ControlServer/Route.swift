@@ -143,7 +143,7 @@ struct Arguments: Sendable {
       try StrictJSON.check(text, bytes: text.count, values: bounds.values)
       return try JSONDecoder().decode(Value.self, from: text)
     } catch let error as JSONFault {
-      throw ErrorBody.badRequest("the body is not JSON as it is read here: \(error)")
+      throw ErrorBody.badRequest("the body is not valid JSON: \(error)")
     } catch let error as DecodingError {
       throw ErrorBody.badRequest(error.message)
     }

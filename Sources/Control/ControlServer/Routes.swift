@@ -92,14 +92,14 @@ struct Routes: Sendable {
   private var asked: [Route] {
     [
       .post(
-        "/v1/evaluate", "Evaluates the model as it is now.", limit: bounds.body, failures: [.conflict, .busy]
+        "/v1/evaluate", "Evaluates the current model.", limit: bounds.body, failures: [.conflict, .busy]
       ) { (_, request: EvaluationRequest) in
         let place = try evaluations.take()
         defer { withExtendedLifetime(place) {} }
         return try await backend.evaluate(request)
       },
       Route(
-        method: .post, path: "/v1/generate", summary: "Writes text with the model as it is now.",
+        method: .post, path: "/v1/generate", summary: "Writes text with the current model.",
         body: .init(type: GenerationRequest.self, limit: bounds.body),
         answers: [
           .init(
@@ -113,7 +113,7 @@ struct Routes: Sendable {
         try await backend.checkpoint()
       },
       .post("/v1/pause", "Pauses the run.", status: .accepted, failures: [.conflict]) { _ in try backend.pause() },
-      .post("/v1/resume", "Goes on with a paused run.", status: .accepted, failures: [.conflict]) { _ in
+      .post("/v1/resume", "Resumes a paused run.", status: .accepted, failures: [.conflict]) { _ in
         try backend.resume()
       },
       .post(
@@ -146,7 +146,7 @@ struct Routes: Sendable {
       .post("/v1/queue/{id}/pause", "Lets a run wait until it is resumed.", failures: failures) {
         try backend.pause($0.id())
       },
-      .post("/v1/queue/{id}/resume", "Goes on with a paused run.", failures: failures) { try backend.resume($0.id()) },
+      .post("/v1/queue/{id}/resume", "Resumes a paused run.", failures: failures) { try backend.resume($0.id()) },
       .post("/v1/queue/{id}/move", "Moves a run that waits.", limit: bounds.body, failures: failures) {
         (arguments, move: JobMove) in
         try move.validate()
@@ -189,7 +189,7 @@ struct Routes: Sendable {
       Route(
         method: .get, path: "/metrics", summary: "How daemon and run stand, for Prometheus.",
         answers: [.text("text/plain", "Prometheus text format, version 0.0.4.")]
-      ) { _ in .text(Metrics.text(backend.status()), type: "text/plain; version=0.0.4; charset=utf-8") },
+      ) { _ in .text(PrometheusText.text(backend.status()), type: "text/plain; version=0.0.4; charset=utf-8") },
       Route(
         method: .get, path: "/openapi.json", summary: "This description.",
         answers: [.init(status: .ok, meaning: "OpenAPI 3.1.", content: ["application/json": ["type": "object"]])]

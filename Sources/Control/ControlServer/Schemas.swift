@@ -1,4 +1,5 @@
 import ControlAPI
+import TaskMetrics
 
 /// A type of ControlAPI with its JSON schema (OpenAPI 3.1 uses draft 2020-12).
 protocol Described: Codable, Sendable {
@@ -44,6 +45,19 @@ extension JSON {
     ]
   }
 
+  /// What every field is that is not listed.
+  func besides(_ others: JSON) -> JSON { with("additionalProperties", others) }
+
+  static let metricDescription: JSON = .record(
+    ["name": .string, "unit": .string, "scale": .oneOf(Metric.Scale.self), "isHeadline": .boolean],
+    optional: ["better": .oneOf(Metric.Direction.self)])
+
+  /// A metric of the task, under its name, with one of some words before it.
+  static func metric(_ prefixes: [String]) -> JSON {
+    let examples = prefixes.map { MetricKey("perplexity", prefix: $0).stringValue }
+    return ["type": "number", "description": .text("A metric of the task, as in \(examples.joined(separator: ", ")).")]
+  }
+
   static func reference(to type: any Described.Type) -> JSON { ["$ref": .text("#/components/schemas/\(type)")] }
 
   /// The same with a value that a field has when it is left out.
@@ -76,11 +90,12 @@ extension RunStatus: Described {
         "skippedSteps": .count, "savedCheckpoints": .count, "delayedCheckpoints": .count, "parameters": .count,
       ],
       optional: [
-        "loss": .number, "perplexity": .number, "learningRate": .number, "gradientNorm": .number,
-        "tokensPerSecond": .number, "secondsLeft": .number, "validationLoss": .number, "validationPerplexity": .number,
-        "bestLoss": .number, "bestPerplexity": .number, "bestStep": .count,
+        "learningRate": .number, "gradientNorm": .number,
+        "tokensPerSecond": .number, "secondsLeft": .number, "bestStep": .count,
         "copiedStep": .count, "copyHost": .string,
-      ])
+        "metrics": .list(of: .metricDescription),
+      ]
+    ).besides(.metric(["", "validation", "best"]))
   }
 }
 
@@ -95,12 +110,13 @@ extension RankStatus: Described {
 
 extension CurveTables: Described {
   static var schema: JSON {
-    let both: [String: JSON] = [
-      "step": .list(of: .count), "epoch": .list(of: .count), "loss": .column, "perplexity": .column,
-    ]
+    let both: [String: JSON] = ["step": .list(of: .count), "epoch": .list(of: .count)]
     let training = both.merging(
       ["learningRate": .column, "gradientNorm": .column, "tokensPerSecond": .column]) { $1 }
-    return .record(["run": .string, "training": .record(training), "validation": .record(both)])
+    let metrics = JSON.column.with("description", "A metric of the task, by its name, as in perplexity.")
+    return .record([
+      "run": .string, "training": .record(training).besides(metrics), "validation": .record(both).besides(metrics),
+    ])
   }
 }
 
@@ -121,9 +137,9 @@ extension RunConfigurationText: Described {
 extension EvaluationResult: Described {
   static var schema: JSON {
     .record([
-      "step": .count, "part": .oneOf(EvaluationRequest.Part.self), "tokens": .count, "loss": .number,
-      "perplexity": .number, "bitsPerToken": .number, "seconds": .positive, "pausedSeconds": .positive,
-    ])
+      "step": .count, "part": .oneOf(EvaluationRequest.Part.self), "metrics": .list(of: .metricDescription),
+      "seconds": .positive, "pausedSeconds": .positive,
+    ]).besides(.metric([""]))
   }
 }
 
@@ -155,8 +171,8 @@ extension Job: Described {
       ],
       optional: [
         "started": .number, "ended": .number, "error": .string, "step": .count, "totalSteps": .count,
-        "validationPerplexity": .number,
-      ])
+      ]
+    ).besides(.metric(["validation"]))
   }
 }
 

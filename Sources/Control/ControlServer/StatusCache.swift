@@ -32,7 +32,7 @@ final class StatusCache: Sendable {
     return made.text
   }
 
-  /// After something was asked for that may have changed it: whoever asked sees what came of it.
+  /// Call this after a request that may change the status, so that its client sees the effect.
   func clear() {
     state.withLock {
       $0.entry = nil

@@ -4,13 +4,14 @@ import ControlServer
 import Files
 import Foundation
 import Runs
+import TaskMetrics
 import Training
 
 /// The side of the loop that trains: called on its thread only.
 extension ControlState: RunControl {
   public func runBegins(_ beginning: RunBeginning) throws {
     withState { state in
-      var run = RunStatus(name: beginning.name)
+      var run = RunStatus(name: beginning.name, metrics: beginning.metrics)
       run.step = beginning.progress.step
       run.totalSteps = beginning.totalSteps
       run.epoch = beginning.progress.epoch + 1
@@ -18,11 +19,9 @@ extension ControlState: RunControl {
       run.tokens = beginning.progress.tokens
       run.skippedSteps = beginning.progress.skippedSteps
       run.parameters = beginning.parameters
-      run.bestLoss = beginning.progress.bestLoss?.finite
-      run.bestPerplexity = beginning.progress.bestLoss.flatMap { exp($0).finite }
-      run.bestStep = beginning.progress.bestLoss == nil ? nil : beginning.progress.bestStep
-      run.validationLoss = beginning.curves.validation.last?.loss.finite
-      run.validationPerplexity = beginning.curves.validation.last?.perplexity.finite
+      run.best = beginning.best.finite
+      run.bestStep = beginning.progress.best == nil ? nil : beginning.progress.bestStep
+      run.validation = beginning.curves.validation.last?.metrics.finite ?? [:]
       state.status.run = run
       state.status.ranks = beginning.hosts.enumerated().map { rank, host in
         RankStatus(
@@ -31,6 +30,7 @@ extension ControlState: RunControl {
       }
       state.configuration = RunConfigurationText(run: beginning.name, yaml: beginning.configuration)
       state.curves = beginning.curves
+      state.told = beginning.told
       state.toldStep = beginning.curves.training.last?.step ?? 0
       state.samples = beginning.samples.map(SampleText.init)
       state.hasRun = true
@@ -84,14 +84,13 @@ extension ControlState: RunControl {
     switch (answer, asker) {
     case (.failed(let message), .text?): asker?.fail(.badRequest(message))
     case (.failed(let message), _): asker?.fail(.conflict(message))
-    case (.evaluated(let evaluation, let step, let seconds, let pausedSeconds), .evaluation(let asker, let part)):
-      let result = EvaluationResult(
-        step: step, part: part, tokens: evaluation.predictions, loss: evaluation.loss,
-        perplexity: evaluation.perplexity, bitsPerToken: evaluation.bitsPerToken, seconds: seconds,
-        pausedSeconds: pausedSeconds)
-      guard evaluation.perplexity.isFinite else {
-        return asker.resume(throwing: ErrorBody.conflict("the perplexity is not a finite number: the run has diverged"))
+    case (.evaluated(let metrics, let step, let seconds, let pausedSeconds), .evaluation(let asker, let part)):
+      if let (name, _) = metrics.first(where: { !$0.value.isFinite }) {
+        return asker.resume(throwing: ErrorBody.conflict("the \(name) is not a finite number: the run has diverged"))
       }
+      let result = EvaluationResult(
+        step: step, part: part, metrics: withState(\.told), values: metrics, seconds: seconds,
+        pausedSeconds: pausedSeconds)
       asker.resume(returning: result)
       emit(.evaluation(result))
     case (.saved(let step, let path), .checkpoint(let asker)):
@@ -119,8 +118,7 @@ extension ControlState: Reporter {
         state.status.run?.epoch = step.epoch
         state.status.run?.epochs = step.epochs
         state.status.run?.tokens = step.tokens
-        state.status.run?.loss = step.loss.finite
-        state.status.run?.perplexity = step.perplexity.finite
+        state.status.run?.training = step.metrics.finite
         state.status.run?.learningRate = step.learningRate.finite
         state.status.run?.gradientNorm = step.gradientNorm.finite
         state.status.run?.tokensPerSecond = step.tokensPerSecond.finite
@@ -132,10 +130,9 @@ extension ControlState: Reporter {
     case .curve(let point): withState { $0.curves?.append(point) }
     case .validation(let point, let isBest): evaluated(point, isBest: isBest)
     case .epoch(let epoch):
-      guard let loss = epoch.validationLoss, let perplexity = epoch.validationPerplexity else { return }
+      if epoch.validation.isEmpty { return }
       evaluated(
-        ValidationPoint(step: epoch.step, epoch: epoch.epoch, loss: loss, perplexity: perplexity),
-        isBest: epoch.isBest)
+        ValidationPoint(step: epoch.step, epoch: epoch.epoch, metrics: epoch.validation), isBest: epoch.isBest)
     case .sample(let sample):
       let text = SampleText(sample)
       withState { state in
@@ -163,8 +160,9 @@ extension ControlState: Reporter {
     case .resumed(let name, let path, let step, _): log(.info, "run \(name) resumes at step \(step) from \(path)")
     case .begunFrom(let path, let known, let size):
       log(.info, "begun with \(path), which knows \(known) of \(size) tokens")
-    case .test(let loss, let perplexity, _):
-      log(.info, "test loss \(loss) nats, perplexity \(perplexity)")
+    case .test(let values):
+      let metrics = withState { $0.status.run?.metrics ?? [] }
+      log(.info, "test \(metrics.line(values) { String(format: "%.6g", $0) })")
     case .finished(let summary):
       log(.info, "finished (\(summary.reason)) after \(counted(summary.steps, "step"))")
     case .interrupted(let reason, let step, _):
@@ -176,15 +174,13 @@ extension ControlState: Reporter {
   private func evaluated(_ point: ValidationPoint, isBest: Bool) {
     withState { state in
       state.curves?.append(point)
-      state.status.run?.validationLoss = point.loss.finite
-      state.status.run?.validationPerplexity = point.perplexity.finite
+      state.status.run?.validation = point.metrics.finite
       if isBest {
-        state.status.run?.bestLoss = point.loss.finite
-        state.status.run?.bestPerplexity = point.perplexity.finite
+        state.status.run?.best = point.metrics.finite
         state.status.run?.bestStep = point.step
       }
       state.tellStatus(uptime, always: true)
-      var row = Curves()
+      var row = state.curves.map(Curves.init(like:)) ?? Curves()
       row.append(point)
       state.emit(.curves(CurveTables(run: state.status.run?.name ?? "", row)))
     }

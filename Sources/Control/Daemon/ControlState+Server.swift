@@ -66,7 +66,7 @@ extension ControlState: ControlBackend {
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { ask(asker($0), id, request(id)) }
     } onCancel: {
-      withState { $0.askers.removeValue(forKey: id) }?.fail(.conflict("nobody waits for the answer any more"))
+      withState { $0.askers.removeValue(forKey: id) }?.fail(.conflict("the client no longer waits for the answer"))
     }
   }
 
@@ -112,7 +112,7 @@ extension ControlState: ControlBackend {
   }
 
   public func resume() throws -> Accepted {
-    try wish("the run goes on") { $0.pendingCommands.isPaused = false }
+    try wish("the run resumes") { $0.pendingCommands.isPaused = false }
   }
 
   public func stop() throws -> Accepted {
@@ -183,7 +183,7 @@ extension ControlState: ControlBackend {
     withState { if $0.job == id { $0.pendingCommands.stopReason = reason } }
   }
 
-  /// A disk that is full is no fault of the program's: whoever asked is told.
+  /// A full disk is not a bug: the client gets the error.
   private func saving(_ change: () throws -> Job) throws -> Job {
     do {
       return try change()
@@ -200,16 +200,14 @@ extension CurveTables {
     let rows = Self.places(of: training.step, after: step, points: points)
     part.training.step = rows.map { training.step[$0] }
     part.training.epoch = rows.map { training.epoch[$0] }
-    part.training.loss = rows.map { training.loss[$0] }
-    part.training.perplexity = rows.map { training.perplexity[$0] }
+    part.training.metrics = training.metrics.mapValues { column in rows.map { column[$0] } }
     part.training.learningRate = rows.map { training.learningRate[$0] }
     part.training.gradientNorm = rows.map { training.gradientNorm[$0] }
     part.training.tokensPerSecond = rows.map { training.tokensPerSecond[$0] }
     let evaluations = Self.places(of: validation.step, after: step, points: points)
     part.validation.step = evaluations.map { validation.step[$0] }
     part.validation.epoch = evaluations.map { validation.epoch[$0] }
-    part.validation.loss = evaluations.map { validation.loss[$0] }
-    part.validation.perplexity = evaluations.map { validation.perplexity[$0] }
+    part.validation.metrics = validation.metrics.mapValues { column in evaluations.map { column[$0] } }
     return part
   }
 

@@ -2,12 +2,14 @@ import Checkpoints
 import ControlAPI
 import ControlServer
 import Foundation
+import Hosts
 import Networks
 import Runs
+import TaskMetrics
 import Synchronization
 import Training
 
-/// Between the loop that trains, on its one thread, and the server, on all others: what is known of the run, who waits
+/// State between the training loop (one thread) and the server (all other threads): the run, the clients that wait for answers, the followers of events.
 /// for which answer, and who follows events. On the first rank.
 ///
 /// The loop tells it what happens as a `Reporter` and asks it for pendingCommands as a `RunControl`; the server asks it as a
@@ -24,6 +26,8 @@ public final class ControlState: @unchecked Sendable {
     var status: Status
     var configuration: RunConfigurationText?
     var curves: Curves?
+    /// What is told of an evaluation that somebody asks for.
+    var told: [Metric] = []
     var samples: [SampleText] = []
     /// Whether there is a run that pendingCommands reach.
     var hasRun = false
@@ -98,7 +102,8 @@ public final class ControlState: @unchecked Sendable {
     }
     guard let (job, run) = told else { return }
     queue?.updateProgress(
-      job, step: run.step, totalSteps: run.totalSteps, validationPerplexity: run.validationPerplexity)
+      job, step: run.step, totalSteps: run.totalSteps,
+      validation: run.validation.filter { run.metrics[$0.key]?.isHeadline ?? false })
   }
 
   /// A checkpoint is safe on disk.
@@ -166,7 +171,7 @@ extension ControlState.State {
     status.uptime = uptime
     emit(.status(status))
     guard let curves, let last = curves.training.last, last.step > toldStep else { return }
-    var new = Curves()
+    var new = Curves(like: curves)
     new.training = Array(curves.training.drop { $0.step <= toldStep })
     emit(.curves(CurveTables(run: status.run?.name ?? "", new)))
     toldStep = last.step
@@ -178,19 +183,26 @@ extension CurveTables {
     self.init(run: run)
     training.step = curves.training.map(\.step)
     training.epoch = curves.training.map(\.epoch)
-    training.loss = curves.training.map(\.loss.finite)
-    training.perplexity = curves.training.map(\.perplexity.finite)
+    for metric in curves.trainingMetrics {
+      training.metrics[metric.name] = curves.training.map { $0[metric.name].finite }
+    }
     training.learningRate = curves.training.map(\.learningRate.finite)
     training.gradientNorm = curves.training.map(\.gradientNorm.finite)
     training.tokensPerSecond = curves.training.map(\.tokensPerSecond.finite)
     validation.step = curves.validation.map(\.step)
     validation.epoch = curves.validation.map(\.epoch)
-    validation.loss = curves.validation.map(\.loss.finite)
-    validation.perplexity = curves.validation.map(\.perplexity.finite)
+    for metric in curves.validationMetrics {
+      validation.metrics[metric.name] = curves.validation.map { $0[metric.name].finite }
+    }
   }
 }
 
 extension Double {
   /// JSON has no other numbers.
   var finite: Double? { isFinite ? self : nil }
+}
+
+extension [String: Double] {
+  /// Likewise: what is not finite is left out.
+  var finite: [String: Double] { filter(\.value.isFinite) }
 }

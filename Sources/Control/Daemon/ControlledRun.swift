@@ -3,6 +3,8 @@ import ControlServer
 import Files
 import MPIRanks
 import Runs
+import TaskRegistry
+import Terminal
 import Training
 
 /// One run that people and programs can watch and steer while it goes on, over a socket in its folder.
@@ -14,7 +16,9 @@ public enum ControlledRun {
     address: TCPAddress?
   ) throws -> RunOutcome {
     guard group.isFirst else {
-      return try Run(configuration, group: group, reporter: SilentReporter(), resume: resume).start()
+      return try Run(
+        configuration, task: configuration.task.task, group: group, reporter: SilentReporter(), resume: resume
+      ).start()
     }
     let state = ControlState(mode: .run)
     let server = ServerBox()
@@ -26,10 +30,11 @@ public enum ControlledRun {
     }
     defer { server.stop() }
     let run = Run(
-      configuration, group: group, reporter: ReporterPair(reporter, state), resume: resume, control: state)
+      configuration, task: configuration.task.task, group: group, reporter: ReporterPair(reporter, state),
+      resume: resume, control: state)
     do {
       let outcome = try run.start()
-      state.runEnded("the run has come to its end")
+      state.runEnded("the run has ended")
       return outcome
     } catch {
       state.runEnded("the run has failed: \(error)")

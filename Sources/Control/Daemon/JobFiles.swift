@@ -84,7 +84,7 @@ struct JobFiles: Sendable {
   private func readLastID(_ path: String) throws -> Int {
     let text = try MappedFile.withBytes(of: path) { String(decoding: $0.prefix(32), as: UTF8.self) }
     guard let id = Int(text.trimmingCharacters(in: .whitespacesAndNewlines)), (0..<Self.mostJobs).contains(id) else {
-      throw Problem(text: "expected the last job's number; it is taken from the jobs' files and written anew")
+      throw Problem(text: "expected the last job's number; it is restored from the jobs' files")
     }
     return id
   }

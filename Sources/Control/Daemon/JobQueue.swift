@@ -4,18 +4,18 @@ import Foundation
 import Synchronization
 import Training
 
-/// The runs that a daemon is to train, one after another, kept on disk so that a restart goes on where it was.
+/// The runs that a daemon is to train, one after another. The queue is on disk, so a restarted daemon resumes it.
 ///
 /// A change is worked out on the table in memory (`JobTable`), written to the job's file (`JobFiles`) and only then put
 /// in place: a full disk leaves all as it was, and the caller has the `FileError`. What a caller did wrong is an
-/// `ErrorBody`. May be used from any thread; who only looks never waits for the disk.
+/// `ErrorBody`. May be used from any thread. Reads never wait for the disk.
 ///
 /// A job's life, as the daemon's loop drives it:
 ///
 ///     submit -> next, begin -> updateProgress… -> end
 ///
 /// `cancel` and `pause` of a job that runs write down the wish and answer with the job, still running: it is on the
-/// caller to stop the run, and `end` with `stopped` then does what was wished.
+/// caller must stop the run; `end` with `stopped` then applies the recorded request.
 public final class JobQueue: Sendable {
   /// Why a run is no longer under way.
   public enum Outcome: Equatable, Sendable {
@@ -128,11 +128,11 @@ public final class JobQueue: Sendable {
 
   /// How far the job that runs has come; what is not a number is left out. Kept in memory: the file says it when the
   /// job ends.
-  public func updateProgress(_ id: Int, step: Int, totalSteps: Int, validationPerplexity: Double?) {
+  public func updateProgress(_ id: Int, step: Int, totalSteps: Int, validation: [String: Double]) {
     table.withLock {
       $0.updateProgress(
         id, step: step, totalSteps: totalSteps,
-        validationPerplexity: validationPerplexity.flatMap { $0.isFinite ? $0 : nil })
+        validation: validation.finite)
     }
   }
 

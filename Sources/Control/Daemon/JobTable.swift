@@ -72,7 +72,7 @@ struct JobTable: Sendable {
     if let present = jobs[changed.id]?.job, present.state == .running {
       changed.job.step = present.step
       changed.job.totalSteps = present.totalSteps
-      changed.job.validationPerplexity = present.validationPerplexity
+      changed.job.validation = present.validation
     }
     jobs[changed.id] = changed
     lastID = max(lastID, changed.id)
@@ -80,11 +80,11 @@ struct JobTable: Sendable {
 
   mutating func remove(_ id: Int) { jobs[id] = nil }
 
-  mutating func updateProgress(_ id: Int, step: Int, totalSteps: Int, validationPerplexity: Double?) {
+  mutating func updateProgress(_ id: Int, step: Int, totalSteps: Int, validation: [String: Double]) {
     guard jobs[id]?.job.state == .running else { return }
     jobs[id]?.job.step = step
     jobs[id]?.job.totalSteps = totalSteps
-    jobs[id]?.job.validationPerplexity = validationPerplexity
+    jobs[id]?.job.validation = validation
   }
 
   // MARK: - What is asked for
@@ -129,7 +129,7 @@ struct JobTable: Sendable {
   }
 
   func resuming(_ id: Int) throws -> QueuedJob {
-    var job = try findToDo(id, remedy: "; submit its run again, and it goes on from its newest checkpoint")
+    var job = try findToDo(id, remedy: "; submit its run again to resume from its newest checkpoint")
     if job.job.state == .paused { job.job.state = .waiting }
     if job.wish == .pause { job.wish = nil }
     return job
@@ -207,7 +207,7 @@ struct JobTable: Sendable {
           error:
             "the daemon died \(job.fruitlessDeaths) times while it ran, without a new checkpoint, and it is not begun again. What the daemon "
             + "printed last may say why; often it is too little memory. When that is mended, submit the run again: it "
-            + "goes on from its newest checkpoint")
+            + "resumes from its newest checkpoint")
       }
       return stopped(job, at: time)
     }

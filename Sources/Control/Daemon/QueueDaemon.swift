@@ -4,6 +4,8 @@ import Files
 import Kernels
 import MPIRanks
 import Runs
+import TaskRegistry
+import Terminal
 import Training
 
 /// Works through a queue of runs on all ranks, one after another, until it is asked to end.
@@ -104,7 +106,9 @@ public final class QueueDaemon {
       // Again: links may lead elsewhere by now, and the daemon may have been started with other folders.
       _ = try group.onFirst { try head?.queue.confinement.check(configuration) }
       let reporter: any Reporter = head.map { ReporterPair(makeReporter(configuration), $0.state) } ?? SilentReporter()
-      let run = Run(configuration, group: group, reporter: reporter, resume: .auto, control: head?.state)
+      let run = Run(
+        configuration, task: configuration.task.task, group: group, reporter: reporter, resume: .auto,
+        control: head?.state)
       outcome = try run.start() == .finished ? .finished : .stopped
     } catch {
       // Shared by all ranks, or there is no going on.

@@ -66,7 +66,7 @@ enum MappedRanges {
       append(speaker, &length)
       append(path, &length)
       append(
-        ": expected a file that stays as it is while it is read, found it cut short, or its disk failing; ", &length)
+        ": expected a file that does not change while it is read, found it truncated, or its disk failing; ", &length)
       append("see what writes to it, and start again\n", &length)
       _ = write(STDERR_FILENO, message, length)
       _exit(1)

@@ -85,6 +85,11 @@ public final class HDF5Reader {
     try text(of: .dataset(path))
   }
 
+  /// Whether a group or dataset that is there has an attribute. `H5Aexists_by_name`.
+  public func contains(attribute name: String, at path: String) throws -> Bool {
+    try contents.layout(of: .attribute(name, of: path)) != nil
+  }
+
   /// A text attribute of a group or dataset. `H5Aread`.
   public func attribute(_ name: String, at path: String = "/") throws -> String {
     try text(of: .attribute(name, of: path))

@@ -1,6 +1,6 @@
 import Kernels
 
-/// Takes what of a gradient is final, so that it can travel while the rest is still being computed.
+/// Receives the final part of a gradient, so that it can be sent while the rest is computed.
 public protocol GradientDeparture: AnyObject {
   /// All floats of the buffer from here to its end will not change any more.
   func reached(_ offset: Int) throws
@@ -8,7 +8,7 @@ public protocol GradientDeparture: AnyObject {
   func poll() throws
 }
 
-/// Where the parts of a network leave their gradients in a backward pass. It knows what may leave.
+/// Collects the gradients of a backward pass, and tracks which of them are final.
 public final class GradientSink {
   public let gradients: Gradients
   /// Whether gradients may be overwritten, whatever stands there; else they are added to what does. Those of tensors that

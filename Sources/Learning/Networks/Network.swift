@@ -17,6 +17,8 @@ public final class Network {
   /// What only learning needs.
   private let slots: GradientSlots?
   private let topSize: Int
+  /// Losses of positions, where rows end at different times.
+  private var positionLosses: [Double] = []
 
   /// Makes plans and memory. What learning takes is added to `times`. Throws `KernelError`.
   public init(
@@ -50,7 +52,7 @@ public final class Network {
     let top = try forward(pass)
     var gradient = slots.first(rows: top.rows, columns: topSize)
     try times.measure(.output) {
-      try head.learn(top, targets: targets, losses: losses, dh: gradient, sink)
+      try byRows(pass, losses) { try head.learn(top, targets: targets, losses: $0, dh: gradient, sink) }
     }
     try sink.ready(plan.head.isShared ? [plan.head.bias] : [plan.head.weight, plan.head.bias])
     for block in blocks.reversed() { gradient = try block.backward(gradient, pass, slots, sink) }
@@ -64,8 +66,9 @@ public final class Network {
     inputs: UnsafeBufferPointer<Int32>, targets: UnsafeBufferPointer<Int32>, states: RowStates,
     losses: UnsafeMutableBufferPointer<Double>, active: ActiveRows? = nil
   ) throws {
-    let top = try forward(makePass(inputs, states, nil, active))
-    try head.evaluate(top, targets: targets, losses: losses)
+    let pass = makePass(inputs, states, nil, active)
+    let top = try forward(pass)
+    try byRows(pass, losses) { try head.evaluate(top, targets: targets, losses: $0) }
     states.advance()
   }
 
@@ -79,6 +82,22 @@ public final class Network {
   /// Gradients of the loss by the state that each row began the last window with, of the recurrent layers from the bottom.
   public var initialStateGradients: [LayerState] {
     blocks.compactMap { ($0 as? RecurrentBlock)?.initialStateGradient }
+  }
+
+  /// A head counts positions round and round the rows. Where those do not live equally long, their losses are added up
+  /// here.
+  private func byRows(
+    _ pass: Pass, _ losses: UnsafeMutableBufferPointer<Double>,
+    _ body: (UnsafeMutableBufferPointer<Double>) throws -> Void
+  ) throws {
+    guard pass.rowsEnd, losses.count != pass.active.total else { return try body(losses) }
+    positionLosses = Array(repeating: 0, count: pass.active.total)
+    try positionLosses.withUnsafeMutableBufferPointer { try body($0) }
+    for step in 0..<pass.active.steps {
+      for (row, position) in pass.active.rows(of: step).enumerated() {
+        losses[row % losses.count] += positionLosses[position]
+      }
+    }
   }
 
   private func makePass(

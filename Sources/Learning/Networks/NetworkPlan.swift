@@ -20,7 +20,7 @@ public struct NetworkPlan: Sendable {
   /// Floats that a row of the batch carries from window to window.
   public static func stateFloats(of model: ModelConfiguration) -> Int { RowStates.floatsPerLane(states(of: model)) }
 
-  /// Floats that a network of such windows takes beside its parameters: what its parts say of themselves.
+  /// Floats that a network of this shape takes besides its parameters: the sum of what its parts report.
   public func floats(_ shape: NetworkShape) -> Double {
     let own = parts.reduce(input.floats(shape) + head.floats(shape)) { $0 + $1.floats(shape) }
     guard shape.purpose == .training else { return own }

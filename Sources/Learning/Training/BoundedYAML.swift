@@ -42,12 +42,12 @@ enum BoundedYAML {
     guard yaml.utf8.count <= mostBytes else {
       throw Refusal(
         description:
-          "this is not YAML as it is read here: expected at most \(mostBytes) bytes, found \(yaml.utf8.count)")
+          "this YAML is not accepted: expected at most \(mostBytes) bytes, found \(yaml.utf8.count)")
     }
     let directives = yaml.utf8.split(separator: UInt8(ascii: "\n")).count { $0.first == UInt8(ascii: "%") }
     guard directives <= mostDirectives else {
       throw Refusal(
-        description: "this is not YAML as it is read here: expected at most \(mostDirectives) lines that begin with %, "
+        description: "this YAML is not accepted: expected at most \(mostDirectives) lines that begin with %, "
           + "found \(directives)")
     }
     // libyaml keeps its address.
@@ -194,7 +194,7 @@ private struct YAMLWalk {
   private func refusal(_ line: Int, _ problem: String) -> BoundedYAML.Refusal {
     let path = open.filter { $0.isSection && !$0.expectsKey }.map(\.key).joined(separator: ".")
     let place = path.isEmpty ? "line \(line)" : "line \(line), \(shortened(path))"
-    return BoundedYAML.Refusal(description: "this is not YAML as it is read here: \(place): \(problem)")
+    return BoundedYAML.Refusal(description: "this YAML is not accepted: \(place): \(problem)")
   }
 }
 

@@ -15,6 +15,8 @@ public struct Evaluation: Codable, Equatable, Sendable {
     self.nats = nats
   }
 
+  /// Of a language model: see `Measures.ofLanguageModels`.
+  public var tallies: [Double] { [nats, Double(predictions)] }
   /// Mean loss, nats per token.
   public var loss: Double { nats / Double(predictions) }
   public var perplexity: Double { exp(loss) }
@@ -24,7 +26,7 @@ public struct Evaluation: Codable, Equatable, Sendable {
 
 /// Evaluates a text on all ranks: it is cut into lanes, a number that no rank count changes, each read from
 /// zero state, and every prediction is counted once.
-public final class Evaluator<Source: TokenSource> {
+public final class Evaluator<Source: TokenSource>: Evaluating {
   private let group: any RankGroup
   private let layout: EvaluationLayout
   private let sequenceLength: Int
@@ -88,6 +90,10 @@ public final class Evaluator<Source: TokenSource> {
     let shared = try group.allReduce(sums + [stop == nil ? 0 : 1])
     guard shared[layout.lanes] == 0 else { throw stop ?? .elsewhere }
     return Evaluation(predictions: layout.tokens - 1, nats: shared.dropLast().reduce(0, +))
+  }
+
+  public func tallies(progress: (Int, Int) throws -> Void, waiting: () -> Void) throws -> [Double] {
+    try evaluate(progress: progress, waiting: waiting).tallies
   }
 
   /// Adds up the losses of this rank's lanes.

@@ -22,12 +22,19 @@ extension EvaluationLayout {
 extension LaneLayout {
   /// The tokens that a lane reads in an epoch.
   func tokens(of lane: Int) -> Range<Int> {
-    let last = predictions(lane: lane, window: windowsPerEpoch - 1)
-    return predictions(lane: lane, window: 0).lowerBound - 1..<last.upperBound
+    let last = predictions(lane: lane, window: windowsPerEpoch - 1, epoch: 0)
+    return predictions(lane: lane, window: 0, epoch: 0).lowerBound - 1..<last.upperBound
   }
 }
 
 extension RunConfiguration {
+  /// How a training text of so many tokens is dealt. Throws `CorpusError` for one that is too short.
+  public func laneLayout(tokens: Int) throws -> LaneLayout {
+    try LaneLayout(
+      tokens: tokens, lanes: training.batchSize, sequenceLength: training.sequenceLength,
+      lastWindow: training.lastWindow, jitter: training.windowJitter, seed: seed)
+  }
+
   /// The tokens of each part, of so many, that one rank of a run reads, be it one that trains or one set aside. Throws
   /// `CorpusError` for a training text that is too short.
   public func tokensRead(by rank: Int, of ranks: Int, in tokens: PartMap<Int>) throws -> PartMap<[Range<Int>]> {
@@ -43,8 +50,7 @@ extension RunConfiguration {
     }
     var trained: [Range<Int>] = []
     if trains {
-      let layout = try LaneLayout(
-        tokens: tokens.train, lanes: training.batchSize, sequenceLength: training.sequenceLength)
+      let layout = try laneLayout(tokens: tokens.train)
       trained = laneBlocks(of: training.batchSize, groups: groups, rank: own, ranks: peers).flatMap { $0 }
         .map(layout.tokens)
     }

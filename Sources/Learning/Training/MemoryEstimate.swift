@@ -18,7 +18,9 @@ public struct MemoryEstimate: Equatable, Sendable {
     // Parameters, gradients and slots; the copy of them that is being saved and the file built from it, on the first rank.
     let copies = isFirst ? 2 * (1 + slots) : 0
     modelBytes = Self.whole(4 * Double(2 + slots + copies) * Double(plan.layout.bufferCount))
-    let learning = plan.floats(NetworkShape(steps: training.sequenceLength, lanes: lanes, purpose: .training))
+    let learning = plan.floats(
+      NetworkShape(
+        steps: training.longestWindow, lanes: lanes, purpose: .training, rowsEnd: training.lastWindow == .learn))
     let evaluating = plan.floats(
       NetworkShape(
         steps: training.sequenceLength, lanes: min(lanes, configuration.evaluation.lanes), purpose: .inference))

@@ -6,7 +6,7 @@ import Networks
 ///
 /// Floating-point sums depend on their order, and `MPI_Allreduce` takes another one for every number of ranks. Here the
 /// groups are the leaves of one tree, which splits a range at the largest power of two below its size; every rank owns
-/// a contiguous range of leaves, adds up the subtrees it owns whole, and sends each to the rank that goes on with it.
+/// a contiguous range of leaves, adds up the subtrees it owns whole, and sends each to the rank that owns the parent.
 /// The root ends on rank 0, which sends it to all. So the bits depend on the groups alone.
 final class ReductionTree {
   private let group: any RankGroup

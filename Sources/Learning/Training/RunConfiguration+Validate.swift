@@ -5,11 +5,13 @@ import Networks
 extension RunConfiguration {
   /// What may stand where only some words may.
   static let choices: [String: [String]] = [
+    "task": TaskKind.allCases.map(\.rawValue),
     "corpus.tokenizer": TokenizerKind.allCases.map(\.rawValue),
     "model.kind": NetworkKind.allCases.map(\.rawValue),
     "model.cell": Cell.allCases.map(\.rawValue),
     "model.activation": Activation.allCases.map(\.rawValue),
     "model.initialization.kind": Initialization.Kind.allCases.map(\.rawValue),
+    "training.lastWindow": LastWindow.allCases.map(\.rawValue),
     "training.gradient": TrainingConfiguration.GradientScale.allCases.map(\.rawValue),
     "training.exchange": TrainingConfiguration.ExchangePrecision.allCases.map(\.rawValue),
     "optimizer.kind": OptimizerConfiguration.Kind.allCases.map(\.rawValue),
@@ -68,6 +70,13 @@ extension RunConfiguration {
     try atLeast("model.initialization.range", model.initialization.range, 0)
     try atLeast("training.batchSize", training.batchSize, 1)
     try atLeast("training.sequenceLength", training.sequenceLength, 1)
+    try atLeast("training.windowJitter", training.windowJitter, 0)
+    try check(
+      "training.windowJitter", training.windowJitter, 4 * training.windowJitter <= training.sequenceLength,
+      "at most a quarter of training.sequenceLength (\(training.sequenceLength))")
+    try check(
+      "training.windowJitter", training.windowJitter, training.windowJitter == 0 || training.lastWindow == .learn,
+      "0 with training.lastWindow \(training.lastWindow.rawValue)")
     try atLeast("training.epochs", training.epochs, 0)
     try atLeast("training.maximumSteps", training.maximumSteps, 0)
     try atLeast("training.accumulation", training.accumulation, 1)
@@ -109,7 +118,7 @@ extension RunConfiguration {
     try check(
       "training.stallTimeout", training.stallTimeout,
       training.stallTimeout == 0 || (3...1e6).contains(training.stallTimeout),
-      "0 (ranks may stand still for ever) or 3 seconds and more, a million at most")
+      "0 (no limit for stalled ranks) or 3 to a million seconds")
     try atLeast("optimizer.weightDecay", optimizer.weightDecay, 0)
     try check("schedule.factor", schedule.factor, schedule.factor > 0 && schedule.factor <= 1, "in (0, 1]")
     try atLeast("schedule.fullEpochs", schedule.fullEpochs, 0)
@@ -159,7 +168,7 @@ extension RunConfiguration {
     ] {
       try check(
         "coordinator.evaluate", coordinator.evaluate.map(\.description), evaluatesEpochs || !isUsed,
-        "one in epochs, as in [1 epoch], since \(key) looks at validation at their end")
+        "an interval in epochs, such as [1 epoch], since \(key) looks at validation at their end")
     }
   }
 
@@ -174,7 +183,7 @@ extension RunConfiguration {
   private var dropoutMasksCanBeNumbered: Bool {
     let embedded = model.embeddingSize * (model.kind == .window ? model.window : 1)
     let widest = max(embedded, model.hiddenSizes.max() ?? 0)
-    let (quadruples, overflow) = ((widest + 3) / 4).multipliedReportingOverflow(by: training.sequenceLength)
+    let (quadruples, overflow) = ((widest + 3) / 4).multipliedReportingOverflow(by: training.longestWindow)
     return model.hiddenSizes.count < 63 && !overflow && quadruples < 1 << 26
   }
 

@@ -6,8 +6,10 @@ import Networks
 public struct RunConfiguration: Codable, Equatable, Sendable {
   /// Names the run's folder.
   public var name = "run"
-  /// Decides initial parameters, dropout masks and samples.
+  /// Decides initial parameters, dropout masks, the ends of windows and samples.
   public var seed: UInt64 = 1
+  /// What is learned from what.
+  public var task = TaskKind.languageModel
   public var corpus = CorpusConfiguration()
   public var model = ModelConfiguration()
   public var training = TrainingConfiguration()
@@ -19,6 +21,11 @@ public struct RunConfiguration: Codable, Equatable, Sendable {
   public var output = OutputConfiguration()
 
   public init() {}
+}
+
+/// The tasks there are: a module each, and a line of the registry.
+public enum TaskKind: String, Codable, CaseIterable, Sendable {
+  case languageModel = "language-model"
 }
 
 public struct TrainingConfiguration: Codable, Equatable, Sendable {
@@ -41,6 +48,10 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var batchSize = 20
   /// Tokens of a window: how far one step goes back.
   public var sequenceLength = 35
+  /// What an epoch does with the tokens that fill no whole window.
+  public var lastWindow = LastWindow.drop
+  /// Moves the ends of windows, differently in each epoch, by up to so many tokens to and fro.
+  public var windowJitter = 0
   public var epochs = 10
   /// Ends the run after so many steps; 0: no such end.
   public var maximumSteps = 0
@@ -75,6 +86,16 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var threads = 0
 
   public init() {}
+
+  /// Steps of an epoch of so many batches. One that is not complete is made where the last window is learned from.
+  public func steps(ofBatches batches: Int) -> Int {
+    lastWindow == .learn ? (batches + accumulation - 1) / accumulation : batches / accumulation
+  }
+
+  /// No window has more tokens of a lane, whatever the text.
+  var longestWindow: Int {
+    lastWindow == .learn ? sequenceLength + 2 * windowJitter + 1 : sequenceLength
+  }
 }
 
 public struct OptimizerConfiguration: Codable, Equatable, Sendable {
@@ -205,6 +226,7 @@ extension RunConfiguration {
   public static var fixedSettings: [(key: String, value: (RunConfiguration) -> String)] {
     [
       ("seed", { "\($0.seed)" }),
+      ("task", { $0.task.rawValue }),
       ("model.kind", { $0.model.kind.rawValue }),
       ("model.cell", { $0.model.kind == .recurrent ? $0.model.cell.rawValue : "(not used)" }),
       ("model.window", { $0.model.kind == .window ? "\($0.model.window)" : "(not used)" }),
@@ -215,6 +237,8 @@ extension RunConfiguration {
       ("model.tiedWeights", { "\($0.model.tiedWeights)" }),
       ("training.batchSize", { "\($0.training.batchSize)" }),
       ("training.sequenceLength", { "\($0.training.sequenceLength)" }),
+      ("training.lastWindow", { $0.training.lastWindow.rawValue }),
+      ("training.windowJitter", { "\($0.training.windowJitter)" }),
       ("training.accumulation", { "\($0.training.accumulation)" }),
       ("training.reproducible", { "\($0.training.reproducible)" }),
       ("training.laneGroups", { $0.training.reproducible ? "\($0.training.laneGroups)" : "(not used)" }),

@@ -1,15 +1,15 @@
 import Corpus
 import Kernels
+import TaskMetrics
 import Networks
 
-/// The training loop of one rank: reads its lanes' windows, learns, exchanges, updates.
+/// The training loop of one rank: reads its rows' batches, learns, exchanges, updates.
 ///
 /// All ranks make the same calls in the same order and hold the same parameters after each step.
-public final class Trainer<Source: TokenSource> {
+public final class Trainer: Learner {
   public let configuration: RunConfiguration
   public let parameters: Parameters
   public let optimizer: Optimizer
-  public let layout: LaneLayout
   public private(set) var progress = TrainingProgress()
   /// Where the time of the steps made here has gone.
   public let times = StepTimes()
@@ -20,15 +20,16 @@ public final class Trainer<Source: TokenSource> {
   private let exchange: any GradientExchange
   private let touched: SparseRows
   private let buckets: GradientBuckets
-  /// This rank's lanes: one block, or one for each lane group in reproducible mode.
-  private let blocks: [LaneBlock<Source>]
+  /// This rank's rows: one block, or one for each row group in reproducible mode.
+  private let blocks: [RowBlock]
   private let networks: [Network]
-  /// Lane states as they were before the step, in the order of `blocks`.
+  /// Row states as they were before the step, in the order of `blocks`.
   private let statesBefore: [RowStates]
   private let tree: ReductionTree?
-  private let source: Source
+  private let source: any BatchSource
+  private let deciding: Metric
   private let schedule: LearningRateSchedule
-  /// Of all lanes of the global batch; those of other ranks are zero.
+  /// Of all rows of the global batch; those of other ranks are zero.
   private var losses: [Double]
   private var skippedInARow = 0
 
@@ -37,23 +38,32 @@ public final class Trainer<Source: TokenSource> {
 
   /// Makes model and memory; parameters are still zero: see `begin` and `restore`.
   /// Throws `CorpusError` for a text that is too short, `ConfigurationError`, `KernelError`.
-  public init(
-    _ configuration: RunConfiguration, vocabularySize: Int, source: Source, group: any RankGroup
+  public convenience init(
+    _ configuration: RunConfiguration, vocabularySize: Int, source: some TokenSource, group: any RankGroup
+  ) throws {
+    try Self.checkRanks(group.count, configuration.training)
+    try self.init(
+      configuration, vocabularySize: vocabularySize,
+      batches: LaneBatches(source, configuration.laneLayout(tokens: source.count)),
+      deciding: Measures.ofLanguageModels.deciding, group: group)
+  }
+
+  /// Of any batches; `deciding` is the metric that `observe` is told. Throws as the other one does.
+  init(
+    _ configuration: RunConfiguration, vocabularySize: Int, batches source: any BatchSource, deciding: Metric,
+    group: any RankGroup
   ) throws {
     let training = configuration.training
-    try Self.checkRanks(group.count, training)
     self.configuration = configuration
     self.group = group
     self.source = source
-    let layout = try LaneLayout(
-      tokens: source.count, lanes: training.batchSize, sequenceLength: training.sequenceLength)
-    guard layout.windowsPerEpoch >= training.accumulation else {
+    self.deciding = deciding
+    guard source.batchesPerEpoch >= training.accumulation else {
       throw ConfigurationError(
         key: "training.accumulation",
         problem: "training.accumulation is \(training.accumulation); expected at most "
-          + "\(layout.windowsPerEpoch), the windows of an epoch")
+          + "\(source.batchesPerEpoch), the windows of an epoch")
     }
-    self.layout = layout
     let plan = NetworkPlan(configuration.model, vocabularySize: vocabularySize)
     self.plan = plan
     let parameterLayout = plan.layout
@@ -66,33 +76,35 @@ public final class Trainer<Source: TokenSource> {
     touched = SparseRows(
       parameterLayout,
       tokensPerStep: training.reproducible || !training.touchedRows
-        ? .max / 2 : training.accumulation * training.batchSize * training.sequenceLength)
+        ? .max / 2 : training.accumulation * source.rows * source.limits.steps)
     optimizer = try Optimizer(configuration.optimizer, count: parameterLayout.bufferCount)
 
     let tree =
       training.reproducible
       ? ReductionTree(groups: training.laneGroups, layout: parameterLayout, group: group, times: times) : nil
     self.tree = tree
-    let laneRanges = laneBlocks(
-      of: training.batchSize, groups: training.reproducible ? training.laneGroups : nil, rank: group.rank,
+    let rowRanges = laneBlocks(
+      of: source.rows, groups: training.reproducible ? training.laneGroups : nil, rank: group.rank,
       ranks: group.count)
     // Blocks of the same size learn one after the other: they share a network.
     var networks: [Int: Network] = [:]
-    blocks = try laneRanges.map { [times] lanes in
+    blocks = try rowRanges.map { [times] rows in
       let network =
-        try networks[lanes.count]
+        try networks[rows.count]
         ?? Network(
           plan, parameters: parameters,
-          NetworkShape(steps: training.sequenceLength, lanes: lanes.count, purpose: .training), times: times)
-      networks[lanes.count] = network
-      return try LaneBlock(lanes, network: network, source: source, layout: layout, times: times)
+          NetworkShape(
+            steps: source.limits.steps, lanes: rows.count, purpose: .training, rowsEnd: source.limits.rowsEnd),
+          times: times)
+      networks[rows.count] = network
+      return try RowBlock(rows, network: network, source: source, times: times)
     }
     self.networks = Array(networks.values)
-    statesBefore = try blocks.map { try RowStates(plan.states, lanes: $0.lanes.count) }
-    losses = Array(repeating: 0, count: training.batchSize)
+    statesBefore = try blocks.map { try RowStates(plan.states, lanes: $0.rows.count) }
+    losses = Array(repeating: 0, count: source.rows)
     schedule = LearningRateSchedule(
       configuration.schedule, baseRate: configuration.optimizer.learningRate,
-      stepsPerEpoch: layout.windowsPerEpoch / training.accumulation, epochs: training.epochs)
+      stepsPerEpoch: training.steps(ofBatches: source.batchesPerEpoch), epochs: training.epochs)
   }
 
   private static func checkRanks(_ ranks: Int, _ training: TrainingConfiguration) throws {
@@ -106,35 +118,38 @@ public final class Trainer<Source: TokenSource> {
         "\(key) is \(most) for \(ranks) ranks; expected one for each rank at least: start fewer ranks or raise it")
   }
 
-  /// Steps of one epoch.
   public var stepsPerEpoch: Int { schedule.stepsPerEpoch }
 
-  /// Steps of the whole run, if nothing ends it early.
   public var totalSteps: Int {
     let all = stepsPerEpoch * configuration.training.epochs
     let most = configuration.training.maximumSteps
     return most > 0 ? min(all, most) : all
   }
 
-  /// Tokens of the training text that no step of an epoch learns from.
-  public var unusedTokens: Int {
-    layout.tokens - 1 - stepsPerEpoch * tokensPerStep
+  public var optimizerSlots: [(name: String, buffer: FloatBuffer)] { optimizer.slots }
+
+  public var targetsPerStep: Int { source.targets(inBatch: 0, epoch: 0) * configuration.training.accumulation }
+
+  public var unusedTargets: Int {
+    let used = stepsPerEpoch * configuration.training.accumulation
+    let left = (min(used, source.batchesPerEpoch)..<source.batchesPerEpoch)
+      .reduce(0) { $0 + source.targets(inBatch: $1, epoch: 0) }
+    return source.unusedTargets + left
   }
 
-  private var tokensPerStep: Int {
-    configuration.training.accumulation * configuration.training.batchSize * configuration.training.sequenceLength
+  /// The batches of the step that comes next: as many as are added before an update, fewer where the epoch ends.
+  private var nextBatches: Range<Int> {
+    let accumulation = configuration.training.accumulation
+    let first = progress.stepInEpoch * accumulation
+    return first..<min(first + accumulation, source.batchesPerEpoch)
   }
 
-  /// Checks the token files this rank will read, so that a damaged one is found now. What `meanwhile` throws, which is
-  /// called every few megabytes, ends it.
-  public func verifyTokens(meanwhile: () throws -> Void = {}) throws {
-    for lane in blocks.flatMap(\.lanes) { try source.verify(layout.tokens(of: lane), meanwhile: meanwhile) }
+  public func verify(meanwhile: () throws -> Void) throws {
+    for block in blocks { try source.verify(block.rows, meanwhile: meanwhile) }
   }
 
   // MARK: - Where a run begins
 
-  /// Starts afresh from the seed. The first rank may put other numbers over those in `change`; `origin` is that of the
-  /// progress.
   public func begin(origin: String = "", _ change: (Parameters) throws -> Void = { _ in }) throws {
     progress.origin = origin
     parameters.initialize(seed: configuration.seed)
@@ -142,13 +157,11 @@ public final class Trainer<Source: TokenSource> {
     try broadcastState()
   }
 
-  /// Goes on where a run stood. Rank 0 has filled in `parameters` and the optimizer's slots; `laneStates` are
-  /// those of all lanes of the global batch, in order, on every rank.
-  public func restore(_ progress: TrainingProgress, laneStates: [Float]) throws {
+  public func restore(_ progress: TrainingProgress, rowStates: [Float]) throws {
     self.progress = progress
     let size = RowStates.floatsPerLane(plan.states)
     for block in blocks {
-      block.states.values = Array(laneStates[block.lanes.lowerBound * size..<block.lanes.upperBound * size])
+      block.states.values = Array(rowStates[block.rows.lowerBound * size..<block.rows.upperBound * size])
     }
     try broadcastState()
   }
@@ -166,8 +179,7 @@ public final class Trainer<Source: TokenSource> {
     for network in networks { try network.parametersChanged() }
   }
 
-  /// Recurrent states of all lanes of the global batch, in order, on every rank.
-  public func gatherLaneStates() throws -> [Float] {
+  public func gatherRowStates() throws -> [Float] {
     let own = blocks.flatMap(\.states.values).withUnsafeBytes { Array($0) }
     return try group.allGather(own).flatMap { bytes in
       bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
@@ -176,49 +188,51 @@ public final class Trainer<Source: TokenSource> {
 
   // MARK: - Steps
 
-  /// Whether the epoch under way has no step left.
   public var epochIsComplete: Bool { progress.stepInEpoch == stepsPerEpoch }
 
-  /// One step: a window on every lane (several with accumulation), the exchange, one update.
+  /// One step: a batch (several with accumulation), the exchange, one update.
   ///
-  /// `notes` are a few numbers of each rank, as many on all; their sums come back in the report. A step whose loss or gradient is not a number is skipped:
-  /// parameters and lane states stay as they were, on every rank alike, and the report says so; too many in a row throw
+  /// A step whose loss or gradient is not a number is skipped: parameters and row states stay as they were, on every rank alike, and the report says so; too many in a row throw
   /// `TrainingError.diverged`.
   public func step(notes: [Double] = []) throws -> StepReport {
     precondition(progress.finished == nil && !epochIsComplete)
+    let batches = nextBatches
+    let targets = batches.reduce(0) { $0 + source.targets(inBatch: $1, epoch: progress.epoch) }
     for index in losses.indices { losses[index] = 0 }
     for (before, block) in zip(statesBefore, blocks) { before.copy(from: block.states) }
     if let tree {
-      try tree.sum(into: gradients) { laneGroup, gradients in
-        try learn(blocks[laneGroup - tree.own.lowerBound], gradients)
+      try tree.sum(into: gradients) { rowGroup, gradients in
+        try learn(batches, blocks[rowGroup - tree.own.lowerBound], gradients)
       }
     } else {
       times.measure(.update) { clearGradients() }
-      try learn(blocks[0], gradients)
+      try learn(batches, blocks[0], gradients)
     }
-    // Each lane's loss comes from one rank and zero from the others: the sum below is in lane order everywhere.
+    // Each row's loss comes from one rank and zero from the others: the sum below is in row order everywhere.
     let shared = try times.measure(.waiting) { try group.allReduce(losses + notes) }
     let squares = tree == nil ? try times.measure(.exchange) { try exchangeGradients() } : nil
-    let loss = shared.prefix(losses.count).reduce(0, +) / Double(tokensPerStep)
+    let loss = shared.prefix(losses.count).reduce(0, +) / Double(targets)
     let report = try times.measure(.update) {
-      try update(loss: loss, squares: squares, notes: Array(shared.dropFirst(losses.count)))
+      try update(
+        loss: loss, targets: targets, batches: batches.count, squares: squares,
+        notes: Array(shared.dropFirst(losses.count)))
     }
     let every = configuration.training.checksumSteps
     if every > 0, progress.step % every == 0 { try compareReplicas() }
     return report
   }
 
-  private func learn(_ block: LaneBlock<Source>, _ gradients: Gradients) throws {
+  private func learn(_ batches: Range<Int>, _ block: RowBlock, _ gradients: Gradients) throws {
     let accumulation = configuration.training.accumulation
     try losses.withUnsafeMutableBufferPointer { losses in
-      for part in 0..<accumulation {
-        let isLast = part == accumulation - 1
+      for (part, index) in batches.enumerated() {
+        let isLast = part == batches.count - 1
         let sink = GradientSink(
           gradients, overwrites: tree == nil && part == 0, departure: tree == nil && isLast ? buckets : nil,
           times: times
         ) { [touched] in touched.note($1) }
         try block.learn(
-          window: progress.stepInEpoch * accumulation + part, number: progress.step * accumulation + part,
+          batch: index, epoch: progress.epoch, number: progress.step * accumulation + part,
           seed: configuration.seed, losses: losses, sink: sink)
       }
     }
@@ -264,13 +278,15 @@ public final class Trainer<Source: TokenSource> {
   }
 
   /// `squares`: the sum of the gradient's squares, if it is known.
-  private func update(loss: Double, squares: Double?, notes: [Double]) throws -> StepReport {
+  private func update(
+    loss: Double, targets: Int, batches: Int, squares: Double?, notes: [Double]
+  ) throws -> StepReport {
     let training = configuration.training
-    // The buffer holds the sum over all tokens of the global batch.
+    // The buffer holds the sum over all targets of the global batch.
     let parts =
       switch training.gradient {
-      case .tokenMean: tokensPerStep
-      case .laneMean: training.batchSize * training.accumulation
+      case .tokenMean: targets
+      case .laneMean: source.rows * batches
       }
     let made = [touched.dense] + touched.rows
     let whole =
@@ -281,7 +297,7 @@ public final class Trainer<Source: TokenSource> {
     let isSkipped = !(gradientNorm.isFinite && loss.isFinite)
     progress.step += 1
     progress.stepInEpoch += 1
-    progress.tokens += tokensPerStep
+    progress.tokens += targets
     if isSkipped {
       try skip(because: loss.isFinite ? "the gradient" : "the loss")
     } else {
@@ -296,7 +312,7 @@ public final class Trainer<Source: TokenSource> {
     }
     recordFinish()
     return StepReport(
-      step: progress.step, epoch: progress.epoch + 1, tokens: progress.tokens, loss: loss,
+      step: progress.step, epoch: progress.epoch + 1, tokens: progress.tokens, targets: targets, loss: loss,
       gradientNorm: gradientNorm, learningRate: rate, isSkipped: isSkipped, notes: notes)
   }
 
@@ -321,16 +337,14 @@ public final class Trainer<Source: TokenSource> {
     throw TrainingError.replicasDiffer(step: progress.step, ranks: sums.indices.filter { sums[$0] != common })
   }
 
-  /// Throws `TrainingError.diverged` if a parameter is not a number: what the last update did is seen by no loss
-  /// yet, and must not be saved. The same on every rank.
   public func checkParameters() throws {
     guard sumOfSquares(parameters.buffer.pointer, count: parameters.buffer.count).isFinite else {
       throw TrainingError.diverged(step: progress.step, of: "a parameter")
     }
   }
 
-  /// Closes a complete epoch: the next begins at the start of every lane, from zero state. Its validation loss, if there
-  /// is to be one, is then observed.
+  /// The next epoch begins at the start of every lane, from zero state. The value of an evaluation, if there is to be one,
+  /// is then observed.
   public func finishEpoch() {
     precondition(epochIsComplete)
     progress.epoch += 1
@@ -339,19 +353,13 @@ public final class Trainer<Source: TokenSource> {
     recordFinish()
   }
 
-  /// Takes note of a validation loss (nats per token) of the model as it was after so many steps and complete epochs. One
-  /// at the end of an epoch counts for patience and plateau.
-  public func observe(validationLoss: Double, step: Int, epoch: Int, isEndOfEpoch: Bool) {
-    if isEndOfEpoch {
-      progress.closeEpoch(
-        validationLoss: validationLoss, step: step, epoch: epoch, schedule: configuration.schedule)
-    } else {
-      progress.observe(validationLoss: validationLoss, step: step, epoch: epoch)
-    }
+  public func observe(_ value: Double, step: Int, epoch: Int, isEndOfEpoch: Bool) {
+    let isBest = progress.best.map { deciding.isBetter(value, than: $0) } ?? value.isFinite
+    if isBest { progress.takeBest(value, step: step, epoch: epoch) }
+    if isEndOfEpoch { progress.countEpoch(configuration.schedule) }
     recordFinish()
   }
 
-  /// Takes note of an evaluation that is under way elsewhere; nil when its loss is known.
   public func awaits(_ evaluation: TrainingProgress.PendingEvaluation?) { progress.pendingEvaluation = evaluation }
 
   private func recordFinish() {

@@ -16,7 +16,7 @@ public enum TrainingError: Error, CustomStringConvertible, Equatable {
         + "checkpoint is from before that"
     case .replicasDiffer(let step, let ranks):
       "after step \(step) the parameters of rank \(ranks.map(String.init).joined(separator: " and rank ")) are not those of "
-        + "the others; expected the same bits everywhere: check that host's memory and processor and go on from the last "
+        + "the others; expected the same bits everywhere: check that host's memory and processor, and resume from the last "
         + "checkpoint"
     case .tooLittleMemory(let needed, let available, let ranks):
       "this run needs about \(megabytes(needed)) for the \(counted(ranks, "rank")) on this machine, "

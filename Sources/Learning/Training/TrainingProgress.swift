@@ -1,4 +1,4 @@
-/// Where a run stands: with parameters, optimizer slots and lane states, all that is needed to go on.
+/// Progress of a run. With parameters, optimizer slots and lane states, it is all that a resume needs.
 public struct TrainingProgress: Codable, Equatable, Sendable {
   /// Steps made, skipped ones included.
   public var step = 0
@@ -10,13 +10,13 @@ public struct TrainingProgress: Codable, Equatable, Sendable {
   public var tokens = 0
   /// Steps without an update, because the loss or gradient was not a number.
   public var skippedSteps = 0
-  /// Lowest validation loss so far, nats per token, and after how many epochs and steps it was seen.
-  public var bestLoss: Double?
+  /// Best value so far of the metric that decides, and after how many epochs and steps it was seen.
+  public var best: Double?
   public var bestEpoch = 0
   public var bestStep = 0
-  /// Epochs with a validation at their end since it last improved.
+  /// Epochs with an evaluation at their end since it last improved.
   public var epochsSinceBest = 0
-  /// Epochs since validation last improved or the rate was last reduced.
+  /// Epochs since it last improved or the rate was last reduced.
   public var plateauEpochs = 0
   /// How often a plateau has reduced the rate.
   public var reductions = 0
@@ -51,11 +51,9 @@ public struct TrainingProgress: Codable, Equatable, Sendable {
 
   public init() {}
 
-  /// Takes note of a validation loss within an epoch, nats per token, of the model as it was after so many steps and
-  /// complete epochs: it may be the best so far.
-  mutating func observe(validationLoss: Double, step: Int, epoch: Int) {
-    guard validationLoss < bestLoss ?? .infinity else { return }
-    bestLoss = validationLoss
+  /// The model as it was after so many steps and complete epochs is the best so far.
+  mutating func takeBest(_ value: Double, step: Int, epoch: Int) {
+    best = value
     bestEpoch = epoch
     bestStep = step
     // The end of this epoch, which has improved, brings them to 0.
@@ -63,14 +61,20 @@ public struct TrainingProgress: Codable, Equatable, Sendable {
     epochsSinceBest = -1
   }
 
-  /// Takes note of the validation loss at the end of an epoch, which also counts for patience and plateau.
-  mutating func closeEpoch(validationLoss: Double, step: Int, epoch: Int, schedule: ScheduleConfiguration) {
-    observe(validationLoss: validationLoss, step: step, epoch: epoch)
+  /// Counts an epoch, whose value has been looked at, for patience and plateau.
+  mutating func countEpoch(_ schedule: ScheduleConfiguration) {
     plateauEpochs += 1
     epochsSinceBest += 1
     guard schedule.kind == .plateau, plateauEpochs > schedule.patience else { return }
     reductions += 1
     plateauEpochs = 0
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case step, epoch, stepInEpoch, tokens, skippedSteps
+    // As format 1 has it, in which a loss decides.
+    case best = "bestLoss"
+    case bestEpoch, bestStep, epochsSinceBest, plateauEpochs, reductions, finished, origin, pendingEvaluation
   }
 }
 
@@ -82,7 +86,9 @@ public struct StepReport: Equatable, Sendable {
   public let epoch: Int
   /// Tokens learned from since the run began.
   public let tokens: Int
-  /// Mean loss of the step's tokens on all ranks, nats per token, before the update.
+  /// Of this step, on all ranks.
+  public let targets: Int
+  /// Mean loss of the step's targets on all ranks, in nats, before the update.
   public let loss: Double
   /// Norm of the gradient as the optimizer would have seen it without clipping.
   public let gradientNorm: Double

@@ -10,22 +10,22 @@ public struct Checkpoint: Sendable {
   public var card: ModelMetadata
   public var parameters: Parameters
   public var optimizerSlots: [(name: String, buffer: FloatBuffer)]
-  /// Recurrent states of all lanes, in order.
-  public var laneStates: [Float]
+  /// Of all rows of the global batch, in order.
+  public var rowStates: [Float]
   public var curves: Curves
 
   public init(
     card: ModelMetadata, parameters: Parameters, optimizerSlots: [(name: String, buffer: FloatBuffer)],
-    laneStates: [Float], curves: Curves
+    rowStates: [Float], curves: Curves
   ) {
     self.card = card
     self.parameters = parameters
     self.optimizerSlots = optimizerSlots
-    self.laneStates = laneStates
+    self.rowStates = rowStates
     self.curves = curves
   }
 
-  /// Copies of the numbers that go on changing, into memory that is kept for the next one.
+  /// Copies of the numbers that training changes, in memory that the next checkpoint reuses.
   public struct Snapshot: Sendable {
     let parameters: Parameters
     let slots: [FloatBuffer]
@@ -59,9 +59,9 @@ public struct Checkpoint: Sendable {
     for slot in optimizerSlots {
       try writer.write(slot.buffer, parameters.layout, under: "/optimizer/\(slot.name)")
     }
-    let lanes = card.configuration.training.batchSize
-    try laneStates.withUnsafeBufferPointer {
-      try writer.write($0, shape: [lanes, laneStates.count / lanes], at: "/lanes/state")
+    let rows = card.configuration.training.batchSize
+    try rowStates.withUnsafeBufferPointer {
+      try writer.write($0, shape: [rows, rowStates.count / rows], at: "/lanes/state")
     }
     try curves.write(to: writer, under: "/curves")
     try writer.save(to: path)
@@ -96,7 +96,7 @@ public final class CheckpointFile {
     try reader.read("/optimizer/\(slot)", into: buffer, layout)
   }
 
-  public func readLaneStates() throws -> [Float] {
+  public func readRowStates() throws -> [Float] {
     let shape = [
       card.configuration.training.batchSize, NetworkPlan.stateFloats(of: card.configuration.model),
     ]
@@ -127,7 +127,7 @@ extension CheckpointSummary {
     let progress = file.card.progress
     path = file.path
     step = progress.step
-    bestStep = progress.bestLoss == nil ? nil : progress.bestStep
+    bestStep = progress.best == nil ? nil : progress.bestStep
     origin = progress.origin
     fingerprint = file.card.corpus.fingerprint
     digest = try CheckpointFile.digest(of: file.path)

@@ -28,8 +28,8 @@ public enum CheckpointError: PassingError, CustomStringConvertible, Equatable {
   public var description: String {
     switch self {
     case .noneValid(let directory, let damaged):
-      "\(directory): none of its \(counted(damaged, "checkpoint")) can be read; expected at least one to go on from; "
-        + "restore one, or choose another name or output.directory to start afresh"
+      "\(directory): none of its \(counted(damaged, "checkpoint")) can be read; expected at least one to resume from; "
+        + "restore one, or choose another name or output.directory to start from the beginning"
     case .noneFound(let directory):
       "\(directory): expected a checkpoint (step-….h5), found none; check the path"
     case .inUse(let directory):

@@ -1,4 +1,5 @@
 import Foundation
+import TaskMetrics
 
 /// Curves of a bounded size, however long the run: once there are too many rows, old ones become means.
 extension Curves {
@@ -22,7 +23,8 @@ extension Curves {
     var groups = Self.groups(of: places, most: most, acrossEpochs: false)
     if groups.count > most / 4 * 3 { groups = Self.groups(of: places, most: most, acrossEpochs: true) }
     training = groups.map { rows in
-      TrainingPoint(mean: training[rows], after: rows.lowerBound > 0 ? training[rows.lowerBound - 1] : nil)
+      TrainingPoint(
+        mean: training[rows], after: rows.lowerBound > 0 ? training[rows.lowerBound - 1] : nil, trainingMetrics)
     }
   }
 
@@ -30,9 +32,7 @@ extension Curves {
   mutating func thinValidation(most: Int) {
     guard validation.count > most else { return }
     let groups = Self.groups(of: validation.map { ($0.step, $0.epoch) }, most: most, acrossEpochs: true)
-    let best = validation.indices.filter { validation[$0].loss.isFinite }.min {
-      validation[$0].loss < validation[$1].loss
-    }
+    let best = best.flatMap { validation.firstIndex(of: $0) }
     validation = groups.map { rows in
       if let best, rows.contains(best) { return validation[best] }
       return validation[rows.upperBound - 1]
@@ -64,15 +64,20 @@ extension Curves {
 }
 
 extension TrainingPoint {
-  /// One row in place of some that follow each other, and `before`: means over their steps.
-  fileprivate init(mean rows: ArraySlice<TrainingPoint>, after before: TrainingPoint?) {
+  /// One row in place of some that follow each other, and `before`: means over their steps. Of a metric that is drawn on a
+  /// logarithmic axis the geometric mean: a perplexity is then that of the mean loss.
+  fileprivate init(mean rows: ArraySlice<TrainingPoint>, after before: TrainingPoint?, _ metrics: [Metric]) {
     self = rows[rows.endIndex - 1]
     if rows.count == 1 { return }
-    var (losses, norms) = (WeightedMean(), WeightedMean())
+    var means = metrics.map { _ in WeightedMean() }
+    var norms = WeightedMean()
     var (seconds, timedTokens) = (0.0, 0)
     var (lastStep, lastTokens) = (before?.step ?? 0, before?.tokens ?? 0)
     for row in rows {
-      losses.add(row.loss, Double(row.step - lastStep))
+      for (index, metric) in metrics.enumerated() {
+        let value = row[metric.name]
+        means[index].add(metric.scale == .logarithmic ? log(value) : value, Double(row.step - lastStep))
+      }
       norms.add(row.gradientNorm, Double(row.step - lastStep))
       if row.tokensPerSecond.isFinite, row.tokensPerSecond > 0 {
         seconds += Double(row.tokens - lastTokens) / row.tokensPerSecond
@@ -80,8 +85,9 @@ extension TrainingPoint {
       }
       (lastStep, lastTokens) = (row.step, row.tokens)
     }
-    loss = losses.value
-    perplexity = exp(loss)
+    for (metric, mean) in zip(metrics, means) {
+      self.metrics[metric.name] = metric.scale == .logarithmic ? exp(mean.value) : mean.value
+    }
     gradientNorm = norms.value
     if seconds > 0 { tokensPerSecond = Double(timedTokens) / seconds }
   }

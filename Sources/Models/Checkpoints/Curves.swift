@@ -1,5 +1,6 @@
 import Files
 import HDF5Files
+import TaskMetrics
 
 /// One point of the training curve: the mean over some steps.
 public struct TrainingPoint: Codable, Equatable, Sendable {
@@ -8,43 +9,87 @@ public struct TrainingPoint: Codable, Equatable, Sendable {
   public var epoch: Int
   /// Tokens learned from since the run began.
   public var tokens: Int
-  /// Nats per token.
-  public var loss: Double
-  public var perplexity: Double
+  /// By their names.
+  public var metrics: [String: Double]
   public var learningRate: Double
   public var gradientNorm: Double
   /// Over all ranks; the one column that depends on time.
   public var tokensPerSecond: Double
 
   public init(
-    step: Int, epoch: Int, tokens: Int, loss: Double, perplexity: Double, learningRate: Double,
-    gradientNorm: Double, tokensPerSecond: Double
+    step: Int, epoch: Int, tokens: Int, metrics: [String: Double], learningRate: Double, gradientNorm: Double,
+    tokensPerSecond: Double
   ) {
     self.step = step
     self.epoch = epoch
     self.tokens = tokens
-    self.loss = loss
-    self.perplexity = perplexity
+    self.metrics = metrics
     self.learningRate = learningRate
     self.gradientNorm = gradientNorm
     self.tokensPerSecond = tokensPerSecond
   }
+
+  /// Not a number where there is none of that name.
+  public subscript(metric: String) -> Double { metrics[metric] ?? .nan }
+
+  private enum CodingKeys: CodingKey, CaseIterable {
+    case step, epoch, tokens, learningRate, gradientNorm, tokensPerSecond
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(step, forKey: .step)
+    try container.encode(epoch, forKey: .epoch)
+    try container.encode(tokens, forKey: .tokens)
+    try encoder.encode(metrics: metrics)
+    try container.encode(learningRate, forKey: .learningRate)
+    try container.encode(gradientNorm, forKey: .gradientNorm)
+    try container.encode(tokensPerSecond, forKey: .tokensPerSecond)
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    try self.init(
+      step: container.decode(Int.self, forKey: .step), epoch: container.decode(Int.self, forKey: .epoch),
+      tokens: container.decode(Int.self, forKey: .tokens),
+      metrics: decoder.metrics(besides: CodingKeys.allCases),
+      learningRate: container.decode(Double.self, forKey: .learningRate),
+      gradientNorm: container.decode(Double.self, forKey: .gradientNorm),
+      tokensPerSecond: container.decode(Double.self, forKey: .tokensPerSecond))
+  }
 }
 
-/// The validation text's loss after a step.
+/// What an evaluation of the validation text found.
 public struct ValidationPoint: Codable, Equatable, Sendable {
   public var step: Int
   /// Epochs completed.
   public var epoch: Int
-  /// Nats per token.
-  public var loss: Double
-  public var perplexity: Double
+  /// By their names.
+  public var metrics: [String: Double]
 
-  public init(step: Int, epoch: Int, loss: Double, perplexity: Double) {
+  public init(step: Int, epoch: Int, metrics: [String: Double]) {
     self.step = step
     self.epoch = epoch
-    self.loss = loss
-    self.perplexity = perplexity
+    self.metrics = metrics
+  }
+
+  /// Not a number where there is none of that name.
+  public subscript(metric: String) -> Double { metrics[metric] ?? .nan }
+
+  private enum CodingKeys: CodingKey, CaseIterable { case step, epoch }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(step, forKey: .step)
+    try container.encode(epoch, forKey: .epoch)
+    try encoder.encode(metrics: metrics)
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    try self.init(
+      step: container.decode(Int.self, forKey: .step), epoch: container.decode(Int.self, forKey: .epoch),
+      metrics: decoder.metrics(besides: CodingKeys.allCases))
   }
 }
 
@@ -72,8 +117,11 @@ public struct PartialPoint: Equatable, Sendable {
   }
 }
 
-/// How a run has gone: one dataset a column, one row a point.
+/// How a run has gone: one dataset a column, one row a point. The columns of metrics are named as these are.
 public struct Curves: Equatable, Sendable {
+  public var trainingMetrics = [Metric].ofLanguageModels
+  /// The first decides which evaluation is the best.
+  public var validationMetrics = [Metric].ofLanguageModels
   public var training: [TrainingPoint] = []
   public var validation: [ValidationPoint] = []
   public var partial = PartialPoint()
@@ -84,6 +132,27 @@ public struct Curves: Equatable, Sendable {
   static let formatVersion = 1
 
   public init() {}
+
+  /// Without rows, of the metrics that others have.
+  public init(like other: Curves) {
+    trainingMetrics = other.trainingMetrics
+    validationMetrics = other.validationMetrics
+  }
+
+  /// Those that people look at first, of either table.
+  public var headlines: [Metric] {
+    let all = validationMetrics.headlines
+    return all + trainingMetrics.headlines.filter { metric in !all.contains { $0.name == metric.name } }
+  }
+
+  /// The first of the best evaluations.
+  public var best: ValidationPoint? {
+    guard let deciding = validationMetrics.first else { return nil }
+    return validation.filter { $0[deciding.name].isFinite }.reduce(nil) { best, point in
+      guard let best else { return point }
+      return deciding.isBetter(point[deciding.name], than: best[deciding.name]) ? point : best
+    }
+  }
 
   /// Replaces the file whole. Throws `HDF5Error` and `FileError`.
   public func save(to path: String) throws {
@@ -96,70 +165,5 @@ public struct Curves: Equatable, Sendable {
   public init(path: String) throws {
     try self.init(
       reader: HDF5Reader(path: path, kind: Self.kind, newestVersion: Self.formatVersion), under: "")
-  }
-
-  func write(to writer: HDF5Writer, under group: String) throws {
-    func column<Row>(_ rows: [Row], _ name: String, _ path: KeyPath<Row, Int>) throws {
-      try writer.write(rows.map { Int64($0[keyPath: path]) }, at: "\(group)/\(name)")
-    }
-    func column<Row>(_ rows: [Row], _ name: String, _ path: KeyPath<Row, Double>) throws {
-      try writer.write(rows.map { $0[keyPath: path] }, at: "\(group)/\(name)")
-    }
-    try column(training, "training/step", \.step)
-    try column(training, "training/epoch", \.epoch)
-    try column(training, "training/tokens", \.tokens)
-    try column(training, "training/loss", \.loss)
-    try column(training, "training/perplexity", \.perplexity)
-    try column(training, "training/learningRate", \.learningRate)
-    try column(training, "training/gradientNorm", \.gradientNorm)
-    try column(training, "training/tokensPerSecond", \.tokensPerSecond)
-    try writer.write(partial.numbers, at: "\(group)/training/partial")
-    if let epoch { try writer.write(epoch.numbers, at: "\(group)/training/epochPartial") }
-    try column(validation, "validation/step", \.step)
-    try column(validation, "validation/epoch", \.epoch)
-    try column(validation, "validation/loss", \.loss)
-    try column(validation, "validation/perplexity", \.perplexity)
-  }
-
-  init(reader: HDF5Reader, under group: String) throws {
-    /// A column of `count` rows; the first of a table says how many there are.
-    func column<Element: HDF5Element>(_ name: String, _ type: Element.Type, count: Int? = nil) throws -> [Element] {
-      let path = "\(group)/\(name)"
-      let values = try reader.array(of: type, at: path)
-      guard let count, values.count != count else { return values }
-      throw CheckpointError.malformed(path: path, problem: "expected \(counted(count, "row")), found \(values.count)")
-    }
-    let steps = try column("training/step", Int64.self)
-    let rows = steps.count
-    let epochs = try column("training/epoch", Int64.self, count: rows)
-    let tokens = try column("training/tokens", Int64.self, count: rows)
-    let losses = try column("training/loss", Double.self, count: rows)
-    let perplexities = try column("training/perplexity", Double.self, count: rows)
-    let rates = try column("training/learningRate", Double.self, count: rows)
-    let norms = try column("training/gradientNorm", Double.self, count: rows)
-    let speeds = try column("training/tokensPerSecond", Double.self, count: rows)
-    training = steps.indices.map {
-      TrainingPoint(
-        step: Int(steps[$0]), epoch: Int(epochs[$0]), tokens: Int(tokens[$0]), loss: losses[$0],
-        perplexity: perplexities[$0], learningRate: rates[$0], gradientNorm: norms[$0],
-        tokensPerSecond: speeds[$0])
-    }
-    func sums(_ name: String) throws -> PartialPoint {
-      let place = "\(group)/training/\(name)"
-      if let sums = PartialPoint(numbers: try reader.array(of: Double.self, at: place)) { return sums }
-      throw CheckpointError.malformed(path: place, problem: "expected steps, loss, norm, tokens and seconds")
-    }
-    partial = try sums("partial")
-    if try reader.contains("\(group)/training/epochPartial") { epoch = try sums("epochPartial") }
-    let validationSteps = try column("validation/step", Int64.self)
-    let count = validationSteps.count
-    let validationEpochs = try column("validation/epoch", Int64.self, count: count)
-    let validationLosses = try column("validation/loss", Double.self, count: count)
-    let validationPerplexities = try column("validation/perplexity", Double.self, count: count)
-    validation = validationSteps.indices.map {
-      ValidationPoint(
-        step: Int(validationSteps[$0]), epoch: Int(validationEpochs[$0]), loss: validationLosses[$0],
-        perplexity: validationPerplexities[$0])
-    }
   }
 }

@@ -2,7 +2,7 @@ import Files
 import HDF5Files
 import Networks
 
-/// A model that has learned: what it takes to use it, and not what it takes to go on training it.
+/// A trained model: the data to use it, without the data to resume training.
 public struct TrainedModel: Sendable {
   public var card: ModelMetadata
   public var parameters: Parameters

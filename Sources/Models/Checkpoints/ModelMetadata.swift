@@ -3,6 +3,7 @@ import Files
 import Foundation
 import HDF5Files
 import Kernels
+import TaskMetrics
 import Networks
 import Training
 
@@ -29,11 +30,13 @@ public struct Sample: Codable, Equatable, Sendable {
 
 /// What a run has to show beside its model and curves.
 public struct RunResults: Codable, Equatable, Sendable {
-  /// Nats per token of the test text; nil without one, and before the end.
-  public var testLoss: Double?
+  /// Metrics of the test text; empty without one, and before the end.
+  public var test: [String: Double] = [:]
+  /// Metrics of the best evaluation on schedule.
+  public var best: [String: Double] = [:]
   /// The newest last.
   public private(set) var samples: [Sample] = []
-  /// Whether the run has come to its end, these results included.
+  /// Whether the run has ended, these results included.
   public var isComplete = false
 
   /// So many samples are kept.
@@ -45,8 +48,32 @@ public struct RunResults: Codable, Equatable, Sendable {
 
   /// The run goes on after its end: samples stay, the end's own results go.
   public mutating func reopen() {
-    testLoss = nil
+    test = [:]
     isComplete = false
+  }
+
+  private enum CodingKeys: CodingKey, CaseIterable { case samples, isComplete }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try encoder.encode(metrics: test, prefix: "test")
+    try encoder.encode(metrics: best, prefix: "best")
+    try container.encode(samples, forKey: .samples)
+    try container.encode(isComplete, forKey: .isComplete)
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    samples = try container.decode([Sample].self, forKey: .samples)
+    isComplete = try container.decode(Bool.self, forKey: .isComplete)
+    test = try decoder.metrics(besides: CodingKeys.allCases, prefix: "test")
+    best = try decoder.metrics(besides: CodingKeys.allCases, prefix: "best")
+    // Files of before have the loss of a language model alone.
+    if test.count == 1, let loss = test["loss"] { test = Self.values(ofLoss: loss) }
+  }
+
+  static func values(ofLoss loss: Double) -> [String: Double] {
+    Measures.ofLanguageModels.evaluation.values(of: [loss, 1])
   }
 }
 
@@ -170,13 +197,14 @@ extension ModelMetadata {
         return try decode(Data(text.utf8), over: defaults)
       } catch {
         throw CheckpointError.malformed(
-          path: "\(source), \(name)", problem: "expected JSON as it is written here: \("\(error)".prefix(300))")
+          path: "\(source), \(name)", problem: "expected JSON as Lockstep writes it: \("\(error)".prefix(300))")
       }
     }
     self.vocabulary = vocabulary
     configuration = try ConfigurationReader.read(record: text("configuration"), name: "\(source), configuration")
     progress = try part("progress", over: TrainingProgress())
     results = try part("results", over: RunResults())
+    if results.best.isEmpty, let loss = progress.best { results.best = RunResults.values(ofLoss: loss) }
     corpus = try part("corpus", over: CorpusIdentity())
     provenance = try part("provenance", over: Provenance())
   }

@@ -12,7 +12,7 @@ public protocol Predictor: AnyObject {
   func makeContext() throws -> Context
   /// One that goes its own way: for beams, and for tokens that are tried.
   func copy(of context: Context) throws -> Context
-  /// The text goes on with a token of the vocabulary.
+  /// Appends a token of the vocabulary to the text.
   func advance(_ context: Context, by token: Int32) throws
   /// Of each token of the vocabulary ln p but for a number that all share. Valid until asked for again.
   func logits(after context: Context) throws -> UnsafeBufferPointer<Float>

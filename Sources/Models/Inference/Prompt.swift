@@ -1,6 +1,6 @@
 import Corpus
 
-/// What a text begins with: what a model reads before it writes.
+/// The text that a model reads before it writes.
 public struct Prompt: Sendable {
   /// UTF-8; for a model of bytes, any bytes. May be empty.
   public let text: [UInt8]
@@ -32,7 +32,7 @@ public struct Prompt: Sendable {
     return tokens
   }
 
-  /// The first word that the vocabulary lacks. Who writes <unk> means it.
+  /// The first word that the vocabulary lacks. A literal <unk> is accepted.
   private func unknownWord(_ tokenizer: Tokenizer) throws -> Substring? {
     try String(decoding: text, as: UTF8.self).split(whereSeparator: \.isWhitespace).first {
       try $0 != "<unk>" && tokenizer.encode(Array($0.utf8), source: "the prompt").contains(Vocabulary.unknown)

@@ -1,4 +1,4 @@
-/// Random numbers that are a function of what they are for, not of who drew how many before: Philox4x32-10
+/// Random numbers as a function of their purpose, not of earlier draws: Philox4x32-10
 /// (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 ///
 /// A stream is named by a seed and a purpose; within it, `block(x, y, z)` gives four words. A dropout mask

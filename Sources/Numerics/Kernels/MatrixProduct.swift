@@ -77,6 +77,7 @@ public func multiply(
   let (m, k) = a.shape
   let n = b.shape.columns
   precondition(b.shape.rows == k && c.shape == (m, n) && !c.isTransposed, "\(a.shape) x \(b.shape) into \(c.shape)")
+  ProductCount.add(m, k, n)
   try OneDNN.check(
     "multiply [\(m), \(k)] by [\(k), \(n)]",
     dnnl_sgemm(

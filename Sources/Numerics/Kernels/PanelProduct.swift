@@ -38,6 +38,7 @@ public final class PanelProduct {
   /// same whatever the number of rows and threads.
   public func multiply(_ a: some MatrixFactor, into c: some MatrixFactor, adding: Bool = false) {
     let place = Place(a, c, adding, self)
+    ProductCount.add(place.rows, depth, columns)
     let count = (columns + Self.panelColumns - 1) / Self.panelColumns
     let threads = min(OneDNN.threads, count)
     let isReversed = isReversed
@@ -50,7 +51,9 @@ public final class PanelProduct {
   /// The same on the thread of the caller alone; several may call it at once.
   public func multiplyAlone(_ a: some MatrixFactor, into c: some MatrixFactor, adding: Bool = false) {
     let count = (columns + Self.panelColumns - 1) / Self.panelColumns
-    multiply(Place(a, c, adding, self), panels: 0..<count, isReversed: false)
+    let place = Place(a, c, adding, self)
+    ProductCount.add(place.rows, depth, columns)
+    multiply(place, panels: 0..<count, isReversed: false)
   }
 
   /// Where the factor and the product of a call are, and how many floats there are between their rows and columns.

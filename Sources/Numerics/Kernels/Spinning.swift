@@ -11,7 +11,7 @@ public func limitSpinning() {
   var path = [CChar](repeating: 0, count: Int(PATH_MAX))
   guard readlink("/proc/self/exe", &path, path.count - 1) > 0 else { return }
   setenv("GOMP_SPINCOUNT", "\(spinTurns)", 1)
-  // Where it cannot be started again it goes on, and spins for longer.
+  // If the restart fails, the program continues and spins for longer.
   execv(path, CommandLine.unsafeArgv)
 }
 

@@ -1,7 +1,7 @@
-/// What stands below the plot: what the kinds of lines mean, then the runs with their lowest values.
+/// What stands below the plot: what the kinds of lines mean, then the runs with their best values.
 struct Legend {
   struct Entry {
-    enum Mark { case thin, thick, lowest }
+    enum Mark { case thin, thick, best }
 
     let mark: Mark
     let style: LineStyle
@@ -51,7 +51,7 @@ struct Legend {
     if has(\.thick) {
       keys.append(Entry(.thick, style, chart.thickLabel))
       let detail = chart.series.count == 1 ? detail(of: chart.series[0], chart) : ""
-      keys.append(Entry(.lowest, style, chart.lowestLabel, detail))
+      keys.append(Entry(.best, style, chart.bestLabel, detail))
     }
     return keys
   }
@@ -65,8 +65,8 @@ struct Legend {
   }
 
   private static func detail(of series: LineChart.Series, _ chart: LineChart) -> String {
-    if let lowest = series.lowest {
-      return "\(Axis.number(lowest.y)) (\(chart.xLabel) \(Axis.short(lowest.x)))"
+    if let best = series.best(higherIsBetter: chart.higherIsBetter) {
+      return "\(Axis.number(best.y)) (\(chart.xLabel) \(Axis.short(best.x)))"
     }
     return series.thin.contains(where: \.isDrawable) ? "" : "no values"
   }

@@ -2,7 +2,7 @@ import Foundation
 
 /// Curves of one or more runs over a common axis, as a picture: a value in, the text of an SVG file out.
 ///
-/// The vertical axis is logarithmic. Each run has a colour and a dash pattern of its own, so that its curves can be told
+/// Each run has a colour and a dash pattern of its own, so that its curves can be told
 /// from the others' by those who see colours otherwise, and on grey paper. The background is part of the picture: it
 /// looks the same on a light page and on a dark one. Below the plot stands the legend; names that are too long for it
 /// lack their middle.
@@ -26,7 +26,7 @@ public struct LineChart: Equatable, Sendable {
     public var name: String
     /// Drawn thin and faint: there may be many points and much noise.
     public var thin: [Point]
-    /// Drawn thick; its lowest point is marked and labelled with its value.
+    /// Drawn thick; its best point is marked and labelled with its value.
     public var thick: [Point]
 
     public init(name: String, thin: [Point] = [], thick: [Point] = []) {
@@ -35,20 +35,27 @@ public struct LineChart: Equatable, Sendable {
       self.thick = thick
     }
 
-    /// The first of the lowest points of `thick`; nil where nothing can be drawn.
-    public var lowest: Point? { thick.filter(\.isDrawable).min { $0.y < $1.y } }
+    /// The first of the lowest points of `thick`, or of the highest; nil where nothing can be drawn.
+    public func best(higherIsBetter: Bool) -> Point? {
+      thick.filter(\.isDrawable).min { higherIsBetter ? $0.y > $1.y : $0.y < $1.y }
+    }
   }
 
   public var title = ""
   /// What x counts, as in "step".
   public var xLabel = ""
   public var yLabel = ""
+  public enum Scale: Sendable { case linear, logarithmic }
+  /// Of the vertical axis.
+  public var scale = Scale.logarithmic
+  /// Whether the highest point of a run is marked, not the lowest.
+  public var higherIsBetter = false
   /// Whether x counts in whole numbers only.
   public var xIsWhole = true
-  /// What `Series.thin`, `Series.thick` and the marks of the lowest points are called in the legend.
+  /// What `Series.thin`, `Series.thick` and the marks of the best points are called in the legend.
   public var thinLabel = ""
   public var thickLabel = ""
-  public var lowestLabel = ""
+  public var bestLabel = ""
   public var series: [Series] = []
   /// The highest value there is room for; a curve that goes higher leaves the plot. nil: one that leaves little room to the
   /// steep beginning of runs, and none to those that have gone astray.

@@ -31,7 +31,9 @@ struct LineChartDrawing {
     let points = chart.series.flatMap { $0.thin + $0.thick }.filter(\.isDrawable)
     let across = Self.xRange(points.map(\.x))
     let steepEnd = across.lowerBound + 0.02 * (across.upperBound - across.lowerBound)
-    y = Axis(.logarithmic, Self.yRange(chart, points, from: steepEnd), from: top + plotHeight, to: top)
+    y = Axis(
+      chart.scale == .logarithmic ? .logarithmic : .linear, Self.yRange(chart, points, from: steepEnd),
+      from: top + plotHeight, to: top)
     let labels = y.ticks(spacing: Self.ySpacing).map { TextWidth.of($0.label, size: Self.labelSize) }
     let left = Self.margin + max(labels.max() ?? 0, 24) + 8
     area = LabelPlacement.Box(left: left, top: top, width: width - Self.margin - left, height: plotHeight)
@@ -49,7 +51,12 @@ struct LineChartDrawing {
   private static func yRange(_ chart: LineChart, _ points: [LineChart.Point], from left: Double) -> ClosedRange<Double>
   {
     guard let least = points.map(\.y).min() else { return 1...10 }
-    let top = log10(max(least, chart.highest ?? usualTop(chart, points, from: left)))
+    let most = max(least, chart.highest ?? usualTop(chart, points, from: left))
+    if chart.scale == .linear {
+      let room = max(0.04 * (most - least), 0.01 * most)
+      return least - room...most + room
+    }
+    let top = log10(most)
     // At least one percent to either side.
     let room = max(0.04 * (top - log10(least)), 0.0043)
     return pow(10, log10(least) - room)...pow(10, top + room)
@@ -221,7 +228,9 @@ struct LineChartDrawing {
 
   private func marks() -> String {
     let rings = chart.series.enumerated().compactMap { index, series in
-      series.lowest.map { (index, $0, Place(x: x.position($0.x), y: y.position($0.y))) }
+      series.best(higherIsBetter: chart.higherIsBetter).map {
+        (index, $0, Place(x: x.position($0.x), y: y.position($0.y)))
+      }
     }.filter { $0.2.y >= area.top }
     var placement = LabelPlacement(in: area)
     for line in thin { placement.add(line, weight: LabelPlacement.thinWeight) }
@@ -324,7 +333,7 @@ struct LineChartDrawing {
           "d": line, "stroke": entry.style.color, "stroke-width": SVG.number(LineStyle.thickWidth),
           "stroke-dasharray": entry.style.dashes.isEmpty ? "none" : entry.style.dashes,
         ])
-    case .lowest: return ring(Place(x: left + Legend.swatchWidth / 2, y: middle), entry.style)
+    case .best: return ring(Place(x: left + Legend.swatchWidth / 2, y: middle), entry.style)
     }
   }
 }

@@ -2,7 +2,9 @@ import ArgumentParser
 import ControlAPI
 import Files
 import Foundation
+import Reporting
 import Runs
+import TaskRegistry
 import Training
 
 /// What `lockstepd run` and `lockstep train` are told on the command line.
@@ -66,7 +68,8 @@ public struct RunOptions: ParsableArguments {
 public struct RunChoices: ParsableArguments {
   @Option(
     name: .customLong("set"), parsing: .singleValue,
-    help: ArgumentHelp("Sets one key over the file, as in training.epochs=3. May be repeated.", valueName: "key=value"))
+    help: ArgumentHelp(
+      "Overrides one key of the file, such as training.epochs=3. May be repeated.", valueName: "key=value"))
   public var settings: [String] = []
 
   @Option(
@@ -75,7 +78,7 @@ public struct RunChoices: ParsableArguments {
   )
   public var resume: ResumePolicy = .auto
 
-  @Option(help: "How progress is shown: live writes over one line, plain writes lines now and then.")
+  @Option(help: "How progress is shown: live updates one line, plain prints a line at intervals.")
   public var progress: ProgressStyle?
 
   @Option(help: "What is printed: text for people, json for programs (one object a line).")
@@ -85,7 +88,9 @@ public struct RunChoices: ParsableArguments {
 
   /// A reporter as the options say; `style` is used where they say nothing of progress.
   public func makeReporter(_ configuration: RunConfiguration, style: ProgressStyle) -> any Reporter {
-    logFormat.makeReporter(style: progress ?? style, interval: .seconds(configuration.output.reportSeconds))
+    logFormat.makeReporter(
+      configuration.task.task.measures.metrics, style: progress ?? style,
+      interval: .seconds(configuration.output.reportSeconds))
   }
 }
 

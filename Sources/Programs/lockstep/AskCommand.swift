@@ -3,11 +3,12 @@ import ControlAPI
 import ControlClient
 import Files
 import Runs
+import Terminal
 
 struct AskCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ask",
-    abstract: "Asks a daemon about the run it trains, while it trains, and tells it what to do.",
+    abstract: "Queries and controls a run while it trains.",
     discussion: """
         lockstep ask status
         lockstep ask generate --prompt "the cats" --length 60
@@ -21,7 +22,7 @@ struct AskCommand: ParsableCommand {
   struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "status",
-      abstract: "Tells how a run stands: step, perplexity, rate, time left, and the work of each rank.",
+      abstract: "Tells how a run stands: step, metrics, rate, time left, and the work of each rank.",
       discussion: """
           lockstep ask status
           lockstep ask status --directory checkpoints/default --format json
@@ -39,10 +40,9 @@ struct AskCommand: ParsableCommand {
 
   struct Evaluate: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Tells how well the model, as it is now, predicts the validation or test text.",
+      abstract: "Evaluates the current model on the validation or test text.",
       discussion: """
-        Training stands still for as long as it takes, unless the daemon keeps ranks
-        for it.
+        Training pauses during the evaluation, unless the run has evaluator ranks.
 
           lockstep ask evaluate
           lockstep ask evaluate --part test --format json
@@ -55,23 +55,25 @@ struct AskCommand: ParsableCommand {
 
     func run() throws {
       try options.ask({ [part] in try await $0.evaluate(EvaluationRequest(part: part)) }) { result in
-        """
-        step         \(result.step)
-        predictions  \(result.tokens) of the \(result.part.rawValue) text
-        loss         \(Readable.number(result.loss)) nats, \(Readable.number(result.bitsPerToken)) bits a token
-        perplexity   \(Readable.number(result.perplexity))
-        took         \(Readable.duration(result.seconds)); training stood still for \
-        \(Readable.duration(result.pausedSeconds))
-        """
+        let values = result.metrics.compactMap { metric in
+          result.values[metric.name].map { value in
+            let number = metric.better == nil ? Int(value).formatted() : Readable.number(value)
+            return [metric.title, metric.unit.isEmpty ? number : "\(number) \(metric.unit)"]
+          }
+        }
+        let time =
+          "\(Readable.duration(result.seconds)); training stood still for \(Readable.duration(result.pausedSeconds))"
+        let rows = [["step", "\(result.step)"], ["text", result.part.rawValue]] + values + [["took", time]]
+        return Readable.table(rows).joined(separator: "\n")
       }
     }
   }
 
   struct Generate: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Writes text with the model as it is now, as it goes.",
+      abstract: "Writes text with the current model, token by token.",
       discussion: """
-        The text goes to standard output; what it was made with, to standard error.
+        The text goes to standard output, and its settings to standard error.
         Ctrl-C ends it. With --format json it comes whole, when it is done. The prompt
         is UTF-8; it begins a line, unless --no-begin says that it stands in one.
 
@@ -81,7 +83,7 @@ struct AskCommand: ParsableCommand {
 
     @OptionGroup var options: AskOptions
 
-    @Option(help: "What the text begins with. Default: nothing, the beginning of a line.")
+    @Option(help: "Prompt. Default: empty, the start of a line.")
     var prompt: TextArgument?
 
     @Flag(inversion: .prefixedNo, help: "Whether the prompt begins a line, or stands in the middle of one.")
@@ -90,7 +92,10 @@ struct AskCommand: ParsableCommand {
     @Option(help: "Tokens to write: characters, bytes or words, as the model has them.")
     var length = GenerationRequest().length
 
-    @Option(help: "1 draws as the model says, less plays it safer, 0 takes the most probable token.")
+    @Option(
+      help:
+        "Temperature of the draws: 1 uses the model's probabilities, lower values prefer probable tokens, 0 takes the most probable one."
+    )
     var temperature = GenerationRequest().temperature
 
     @Option(help: "Draws from only so many of the most probable tokens; 0: from all.")
@@ -102,17 +107,17 @@ struct AskCommand: ParsableCommand {
     @Option(help: "Draws from only tokens at least so many times as probable as the most probable one; 0: from all.")
     var minP = GenerationRequest().minP
 
-    @Option(help: "Ends the text before the first place where this comes up in it. May be given several times.")
+    @Option(help: "Ends the text before the first occurrence of this string. May be repeated.")
     var stop: [TextArgument] = []
 
-    @Option(help: "Number that decides what is drawn. Default: another one each time.")
+    @Option(help: "Seed of the random draws. Default: another one each time.")
     var seed: UInt64?
 
     private var request: GenerationRequest {
       get throws {
         var request = GenerationRequest()
         guard let prompt = String(validating: prompt?.bytes ?? [], as: UTF8.self) else {
-          throw ValidationError("--prompt is no UTF-8; expected a text, since a daemon is asked in JSON")
+          throw ValidationError("--prompt is not UTF-8; requests to a daemon are JSON, which needs UTF-8")
         }
         request.prompt = prompt
         request.begin = begin
@@ -123,7 +128,7 @@ struct AskCommand: ParsableCommand {
         request.minP = minP
         request.stop = try stop.map { text in
           guard let text = String(validating: text.bytes, as: UTF8.self) else {
-            throw ValidationError("--stop is no UTF-8; expected a text, since a daemon is asked in JSON")
+            throw ValidationError("--stop is not UTF-8; requests to a daemon are JSON, which needs UTF-8")
           }
           return text
         }
@@ -181,7 +186,7 @@ struct AskCommand: ParsableCommand {
 
   struct Checkpoint: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Saves a checkpoint now, and tells its path when it is safe on disk.",
+      abstract: "Saves a checkpoint now, and prints its path when it is safe on disk.",
       discussion: "  lockstep ask checkpoint")
 
     @OptionGroup var options: AskOptions
@@ -193,10 +198,10 @@ struct AskCommand: ParsableCommand {
 
   struct Pause: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Lets training stand still after the step under way, the ranks asleep.",
+      abstract: "Pauses training after the current step; the ranks sleep.",
       discussion: """
-        The model stays in memory: `lockstep ask resume` goes on at once. To let
-        another run have the ranks, pause the job: `lockstep job pause`.
+        The model stays in memory, so `lockstep ask resume` continues at once. To
+        give the ranks to another run, pause the job: `lockstep job pause`.
 
           lockstep ask pause
         """)
@@ -208,7 +213,7 @@ struct AskCommand: ParsableCommand {
 
   struct Resume: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Lets training that was paused go on.",
+      abstract: "Resumes paused training.",
       discussion: "  lockstep ask resume")
 
     @OptionGroup var options: AskOptions
@@ -218,7 +223,7 @@ struct AskCommand: ParsableCommand {
 
   struct Stop: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Stops the run after the step under way, with a checkpoint to go on from.",
+      abstract: "Stops the run after the current step and saves a checkpoint to resume from.",
       discussion: "  lockstep ask stop --directory checkpoints/default")
 
     @OptionGroup var options: AskOptions

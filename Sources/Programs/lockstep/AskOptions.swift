@@ -4,12 +4,13 @@ import ControlClient
 import Foundation
 import Runs
 import Synchronization
+import Terminal
 
 /// Which daemon is asked, and how its answer is shown.
 struct AskOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The daemon's folder, or that of a run that runs by itself, as in checkpoints/default. Default: checkpoints.",
+      "The folder of a daemon, or of a run without a daemon, such as checkpoints/default. Default: checkpoints.",
       valueName: "folder"), completion: .directory)
   var directory: String?
 
@@ -24,7 +25,7 @@ struct AskOptions: ParsableArguments {
     completion: .file())
   var tokenFile: String?
 
-  @Option(help: "text for people, or json: what the daemon answers.")
+  @Option(help: "text for people, or json for the daemon's answer.")
   var format: OutputFormat = .text
 
   func validate() throws { _ = try daemon }

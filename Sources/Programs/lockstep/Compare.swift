@@ -1,12 +1,13 @@
 import ArgumentParser
 import Runs
+import Terminal
 
 struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Shows runs side by side: what they reached, how fast, and which settings differ.",
+    abstract: "Shows runs side by side: their results, their speed, and the settings that differ.",
     discussion: """
-      The best value of a row has a star. Perplexities are not held against each
-      other where the runs learned from different texts.
+      The best value of a row has a star. Metrics are not compared if the runs
+      learned from different texts.
 
         lockstep compare checkpoints/small checkpoints/large
         lockstep compare checkpoints/*/ --all

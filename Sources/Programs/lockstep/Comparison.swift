@@ -2,6 +2,7 @@ import Checkpoints
 import ControlClient
 import Foundation
 import Runs
+import TaskMetrics
 import Training
 
 /// Runs side by side.
@@ -32,7 +33,7 @@ struct Comparison {
 
   private var keys: [String] { Set(settings.flatMap(\.keys)).sorted() }
 
-  /// Whether a lower perplexity is a better one: it is of the same text, in the same tokens.
+  /// Whether values of metrics compare: they are of the same text, in the same tokens.
   private var sharesCorpus: Bool {
     let fingerprints = records.compactMap { $0.card?.corpus.fingerprint }
     return fingerprints.count == records.count && Set(fingerprints).count == 1
@@ -55,7 +56,7 @@ struct Comparison {
     let tables = Self.blocks([heads] + cells, width).map { Readable.table($0).joined(separator: "\n") + "\n" }
     var notes = rows.contains { !$0.best.isEmpty } ? ["* the best of its row"] : []
     if !sharesCorpus {
-      notes.append("perplexities do not compare: the runs learned from different or unknown texts")
+      notes.append("metrics do not compare: the runs learned from different or unknown texts")
     }
     return tables.joined(separator: "\n") + (notes.isEmpty ? "" : "\n" + notes.joined(separator: "\n") + "\n")
   }
@@ -88,7 +89,7 @@ struct Comparison {
 
   private func results() -> [Row] {
     let best = records.map(\.curves.best)
-    let tests = records.map { $0.card?.results.testLoss }
+    let tests = records.map { $0.card?.results.test ?? [:] }
     let work = records.map(\.curves.work)
     let speeds = work.map { $0.seconds > 0 ? Double($0.tokens) / $0.seconds : nil }
     let progress = records.map { $0.card?.progress }
@@ -98,19 +99,31 @@ struct Comparison {
     func cards(_ name: String, _ cell: (ModelMetadata) -> String?) -> Row {
       row(name, records.map { $0.card.flatMap(cell) })
     }
-    let lowest = sharesCorpus ? Self.leaders(best.map { $0.map { -$0.loss } }) : []
-    let lowestTest = sharesCorpus ? Self.leaders(tests.map { $0.map { -$0 } }) : []
-    return [
+    /// The runs that stand best in what decides; a row of another metric marks the same ones.
+    func leaders(_ values: [[String: Double]?]) -> Set<Int> {
+      guard sharesCorpus, let deciding = metrics.first else { return [] }
+      let sign = deciding.better == .lower ? -1.0 : 1
+      return Self.leaders(values.map { $0?[deciding.name].map { sign * $0 } })
+    }
+    func rows(_ title: String, _ values: [[String: Double]?]) -> [Row] {
+      let best = leaders(values)
+      return metrics.map { metric in
+        row("\(title) \(metric.title)", values.map { $0?[metric.name].map { Readable.number($0) } }, best: best)
+      }
+    }
+    let head = [
       row("steps", records.map { $0.steps.formatted() }),
       cards("epochs") { "\($0.progress.epoch) of \($0.configuration.training.epochs)" },
       row("tokens", records.map { $0.tokens.formatted() }),
       row("finished", progress.map { $0.map { $0.finished?.rawValue ?? "no" } }),
       cards("parameters") { $0.parameterLayout.parameterCount.formatted() },
-      row("best validation loss", best.map { $0.map { Readable.number($0.loss) } }, best: lowest),
-      row("best validation perplexity", best.map { $0.map { Readable.number($0.perplexity) } }, best: lowest),
-      row("  at step", best.map { $0.map { $0.step.formatted() } }),
-      row("test loss", tests.map { $0.map { Readable.number($0) } }, best: lowestTest),
-      row("test perplexity", tests.map { $0.map { Readable.number(exp($0)) } }, best: lowestTest),
+    ]
+    let found =
+      rows("best validation", best.map { $0?.metrics }) + [
+        row("  at step", best.map { $0.map { $0.step.formatted() } })
+      ]
+      + rows("test", tests)
+    return head + found + [
       row("training time", work.map { $0.seconds > 0 ? Readable.duration($0.seconds) : nil }),
       row("tokens per second", speeds.map { $0.map(Readable.throughput) }, best: Self.leaders(speeds)),
       cards("ranks x threads") { "\($0.provenance.ranks) x \($0.provenance.threads)" },
@@ -118,6 +131,13 @@ struct Comparison {
       cards("lockstep") { $0.provenance.program },
       cards("corpus") { String($0.corpus.fingerprint.prefix(12)) },
     ]
+  }
+
+  /// Of all runs, each once, in the order of the first that has it.
+  private var metrics: [Metric] {
+    records.flatMap(\.curves.validationMetrics).reduce(into: []) { all, metric in
+      if all[metric.name] == nil { all.append(metric) }
+    }
   }
 
   /// Those with the greatest value; none where there is nothing to choose.
@@ -139,13 +159,36 @@ struct Comparison {
       let finished: String?
       let parameters: Int?
       let bestValidation: ValidationPoint?
-      let testLoss: Double?
-      let testPerplexity: Double?
+      /// In JSON beside the other keys, as `testPerplexity`.
+      let test: [String: Double]
       let trainingSeconds: Double
       let tokensPerSecond: Double?
       let provenance: Provenance?
       let corpus: CorpusIdentity?
       let configuration: RunConfiguration?
+
+      private enum CodingKeys: CodingKey {
+        case name, path, steps, epochs, tokens, finished, parameters, bestValidation, trainingSeconds
+        case tokensPerSecond, provenance, corpus, configuration
+      }
+
+      func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(name, forKey: .name)
+        try container.encode(path, forKey: .path)
+        try container.encode(steps, forKey: .steps)
+        try container.encodeIfPresent(epochs, forKey: .epochs)
+        try container.encode(tokens, forKey: .tokens)
+        try container.encodeIfPresent(finished, forKey: .finished)
+        try container.encodeIfPresent(parameters, forKey: .parameters)
+        try container.encodeIfPresent(bestValidation, forKey: .bestValidation)
+        try encoder.encode(metrics: test, prefix: "test")
+        try container.encode(trainingSeconds, forKey: .trainingSeconds)
+        try container.encodeIfPresent(tokensPerSecond, forKey: .tokensPerSecond)
+        try container.encodeIfPresent(provenance, forKey: .provenance)
+        try container.encodeIfPresent(corpus, forKey: .corpus)
+        try container.encodeIfPresent(configuration, forKey: .configuration)
+      }
     }
 
     let runs: [Run]
@@ -156,12 +199,11 @@ struct Comparison {
     Report(
       runs: records.map { record in
         let work = record.curves.work
-        let testLoss = record.card?.results.testLoss
         return Report.Run(
           name: record.name, path: record.path, steps: record.steps, epochs: record.card?.progress.epoch,
           tokens: record.tokens, finished: record.card?.progress.finished?.rawValue,
           parameters: record.card?.parameterLayout.parameterCount,
-          bestValidation: record.curves.best, testLoss: testLoss, testPerplexity: testLoss.map { exp($0) },
+          bestValidation: record.curves.best, test: record.card?.results.test ?? [:],
           trainingSeconds: work.seconds,
           tokensPerSecond: work.seconds > 0 ? Double(work.tokens) / work.seconds : nil,
           provenance: record.card?.provenance, corpus: record.card?.corpus,

@@ -3,12 +3,13 @@ import Foundation
 import Inference
 import Networks
 import Runs
+import Terminal
 
 struct Complete: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Tells what may come next, and how probable it is.",
+    abstract: "Lists probable next tokens with their probabilities.",
     discussion: """
-      Lists the most probable next tokens, and goes on with the most probable one
+      Lists the most probable next tokens, and continues with the most probable one
       each time. Of a model of words, <unk> is listed and never written. The prompt
       begins a line, as a line that `lockstep score` is given does; --no-begin says
       that it stands in the middle of one.
@@ -23,7 +24,7 @@ struct Complete: ParsableCommand {
 
   @OptionGroup var model: ModelArgument
 
-  @Argument(help: "What is there already. Default: nothing, the beginning of a line.")
+  @Argument(help: "Prompt. Default: empty, the start of a line.")
   var prompt: TextArgument?
 
   @Flag(inversion: .prefixedNo, help: "Whether the prompt begins a line, or stands in the middle of one.")
@@ -32,7 +33,7 @@ struct Complete: ParsableCommand {
   @Option(help: "Tokens to list; 0: all.")
   var count = 10
 
-  @Option(help: "Tokens to go on with.")
+  @Option(help: "Tokens to write after the prompt.")
   var length = 20
 
   @Option(help: "text or json.")

@@ -3,11 +3,12 @@ import Corpus
 import Files
 import Foundation
 import Runs
+import Terminal
 
 struct CorpusCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "corpus",
-    abstract: "Makes, prepares and looks at texts to learn from.",
+    abstract: "Creates, prepares and inspects training texts.",
     subcommands: [Sample.self, Prepare.self, Inspect.self])
 
   struct Sample: ParsableCommand {
@@ -129,7 +130,7 @@ struct CorpusCommand: ParsableCommand {
 
   struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Tells what is in a folder of prepared tokens, and verifies every file.",
+      abstract: "Describes a folder of prepared tokens, and verifies every file.",
       discussion: "  lockstep corpus inspect tokens")
 
     @Argument(help: "A folder that `lockstep corpus prepare` or a run has made.", completion: .directory)

@@ -4,10 +4,11 @@ import Files
 import Foundation
 import Inference
 import Runs
+import Terminal
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Tells how well a model predicts a text.",
+    abstract: "Evaluates a model on a text.",
     discussion: """
       Every token but the first, which is only read, is predicted once: the text is
       one piece, in which a line's end is a token like others (`lockstep score` takes
@@ -15,8 +16,8 @@ struct Evaluate: ParsableCommand {
       to its end; more lanes are faster and begin as many stretches without context.
       The text may have any length; it is read several times, so that standard input
       (-) or a pipe is first copied to a temporary file, in /var/tmp or where TMPDIR
-      says. Of a text with words that the model does not know the perplexity is told
-      with and without the predictions of <unk>, as KenLM's query does.
+      says. If a text has words that the model does not know, the perplexity is
+      printed with and without the predictions of <unk>, as KenLM's query does.
 
         lockstep evaluate checkpoints/default text.txt
         lockstep evaluate tiny.h5 text.txt --lanes 16 --format json

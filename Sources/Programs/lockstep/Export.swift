@@ -5,6 +5,7 @@ import Inference
 import ONNXFiles
 import Runs
 import Safetensors
+import Terminal
 
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -12,8 +13,8 @@ struct Export: ParsableCommand {
     discussion: """
       The ending of the output says what is written:
 
-        .h5            Lockstep's own: what checkpoints hold of the model, without
-                       what only training needs
+        .h5            Lockstep's own format: the model of a checkpoint, without
+                       the data that only training needs
         .safetensors   tensors as PyTorch's word_language_model has them, which
                        load_state_dict(strict=True) takes
         .onnx          standard operators, for onnxruntime and others; state goes in
@@ -30,7 +31,7 @@ struct Export: ParsableCommand {
   @OptionGroup var model: ModelArgument
 
   @Option(
-    help: "The file to write: .h5, .safetensors or .onnx. One that is there is replaced, but for what a run keeps.",
+    help: "The file to write: .h5, .safetensors or .onnx. An existing file is replaced, unless a run keeps it.",
     completion: .file(extensions: ["h5", "safetensors", "onnx"]))
   var output: String
 

@@ -4,14 +4,15 @@ import Files
 import Inference
 import Networks
 import Runs
+import Terminal
 
 struct Generate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Writes text with a model, as it goes.",
+    abstract: "Writes text with a model, token by token.",
     discussion: """
       The same model, prompt, seed and settings give the same text. A prompt begins a
       line, unless --no-begin says that it stands in the middle of one. Several texts
-      are told apart by a line before each; with --format json each is one object
+      are separated by a line before each one; with --format json each is one object
       on a line. <unk>, the word for those a model does not know, is never written.
       Prompts are UTF-8, or for a model of bytes any bytes.
 
@@ -24,7 +25,7 @@ struct Generate: ParsableCommand {
 
   @OptionGroup var model: ModelArgument
 
-  @Option(help: "What the text begins with. Default: nothing, the beginning of a line.")
+  @Option(help: "Prompt. Default: empty, the start of a line.")
   var prompt: TextArgument?
 
   @Option(help: "A file with a prompt on each line, which may be empty; - is standard input.", completion: .file())
@@ -36,7 +37,10 @@ struct Generate: ParsableCommand {
   @Option(help: "Tokens to write at most: characters, bytes or words, as the model has them.")
   var length = 200
 
-  @Option(help: "1 draws as the model says, less plays it safer, 0 takes the most probable token.")
+  @Option(
+    help:
+      "Temperature of the draws: 1 uses the model's probabilities, lower values prefer probable tokens, 0 takes the most probable one."
+  )
   var temperature = 0.8
 
   @Option(help: "Draws only from so many most probable tokens; 0: from all.")
@@ -48,7 +52,7 @@ struct Generate: ParsableCommand {
   @Option(help: "Draws only from tokens at least so many times as probable as the most probable; 0: from all.")
   var minP = 0.0
 
-  @Option(help: "Number that decides what is drawn.")
+  @Option(help: "Seed of the random draws.")
   var seed: UInt64 = 1
 
   @Option(help: "Texts to write of each prompt.")

@@ -6,15 +6,16 @@ import Inference
 import Kernels
 import Runs
 import Safetensors
+import Terminal
 
 struct Import: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Takes over a model of PyTorch's word_language_model from a safetensors file.",
+    abstract: "Imports a model of PyTorch's word_language_model from a safetensors file.",
     discussion: """
       Writes a model file to evaluate, to write text with, or to train further
       (model.from in a configuration). What DistributedDataParallel, torch.compile or
       a larger module put into the names of tensors is left out, and the names of
-      awd-lstm-lm are understood. A file that lockstep has exported says all itself.
+      awd-lstm-lm are understood. A file that lockstep exported needs no options.
       Any other has tensors alone: --vocabulary names a file with the tokens in the
       order of the embedding's rows, either a JSON array of strings or, for words, one
       on each line; words have <unk> and <eos> among them, in any place.

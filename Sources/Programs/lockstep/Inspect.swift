@@ -4,10 +4,11 @@ import Files
 import HDF5Files
 import Inference
 import Runs
+import Terminal
 
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Tells what is in a file or a run's folder.",
+    abstract: "Describes a file or a run's folder.",
     discussion: """
       Of a model, checkpoint or run: its shape, what it learned from and how well it
       does, its curve, and what the numbers of each tensor are like. Also of

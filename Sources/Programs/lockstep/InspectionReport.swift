@@ -8,6 +8,8 @@ import Networks
 import ONNXFiles
 import Runs
 import Safetensors
+import TaskMetrics
+import TaskRegistry
 import Training
 
 /// What `lockstep inspect` has found; what a file does not have is nil.
@@ -56,11 +58,11 @@ struct InspectionReport: Encodable {
     let epoch: Int
     let tokens: Int
     let finished: String?
-    let bestLoss: Double?
-    let bestPerplexity: Double?
+    private let metrics: [Metric]
+    /// In JSON beside the other keys, as `bestPerplexity` and `testPerplexity`.
+    let best: [String: Double]
     let bestStep: Int?
-    let testLoss: Double?
-    let testPerplexity: Double?
+    let test: [String: Double]
     let corpus: CorpusIdentity
     let madeBy: Provenance
 
@@ -72,42 +74,76 @@ struct InspectionReport: Encodable {
       epoch = card.progress.epoch
       tokens = card.progress.tokens
       finished = card.progress.finished?.rawValue
-      bestLoss = card.progress.bestLoss
-      bestPerplexity = bestLoss.map { exp($0) }
-      bestStep = bestLoss == nil ? nil : card.progress.bestStep
-      testLoss = card.results.testLoss
-      testPerplexity = testLoss.map { exp($0) }
+      metrics = card.configuration.task.task.measures.metrics
+      best = card.results.best
+      bestStep = card.progress.best == nil ? nil : card.progress.bestStep
+      test = card.results.test
       corpus = card.corpus
       madeBy = card.provenance
     }
+
+    private enum CodingKeys: CodingKey { case run, step, epoch, tokens, finished, bestStep, corpus, madeBy }
+
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(run, forKey: .run)
+      try container.encode(step, forKey: .step)
+      try container.encode(epoch, forKey: .epoch)
+      try container.encode(tokens, forKey: .tokens)
+      try container.encodeIfPresent(finished, forKey: .finished)
+      try encoder.encode(metrics: best, prefix: "best")
+      try container.encodeIfPresent(bestStep, forKey: .bestStep)
+      try encoder.encode(metrics: test, prefix: "test")
+      try container.encode(corpus, forKey: .corpus)
+      try container.encode(madeBy, forKey: .madeBy)
+    }
+
+    var lines: [(String, String)] {
+      var lines: [(String, String)] = []
+      if let bestStep, !best.isEmpty { lines.append(("best", "validation \(text(best)) at step \(bestStep)")) }
+      if !test.isEmpty { lines.append(("test", text(test))) }
+      return lines
+    }
+
+    private func text(_ values: [String: Double]) -> String { metrics.line(values) { String(format: "%.6g", $0) } }
   }
 
   struct Curve: Encodable {
     struct Point: Encodable {
       let step: Int
-      let perplexity: Double
+      let metrics: [String: Double]
+
+      private enum CodingKeys: CodingKey { case step }
+
+      func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(step, forKey: .step)
+        try encoder.encode(metrics: metrics)
+      }
     }
 
     /// Rows of the training curve, of which the last is told.
     let trainingRows: Int
     let lastTraining: Point?
     let validation: [Point]
-    private let plot: CurvePlot
+    private let plot: CurvePlot?
 
     private enum CodingKeys: CodingKey { case trainingRows, lastTraining, validation }
 
     init(_ curves: Curves) {
       trainingRows = curves.training.count
-      lastTraining = curves.training.last.map { Point(step: $0.step, perplexity: $0.perplexity) }
-      validation = curves.validation.map { Point(step: $0.step, perplexity: $0.perplexity) }
-      var plot = CurvePlot()
-      plot.training = curves.training.map { CurvePlot.Point(step: $0.step, perplexity: $0.perplexity) }
-      plot.validation = validation.map { CurvePlot.Point(step: $0.step, perplexity: $0.perplexity) }
-      self.plot = plot
+      lastTraining = curves.training.last.map { Point(step: $0.step, metrics: $0.metrics) }
+      validation = curves.validation.map { Point(step: $0.step, metrics: $0.metrics) }
+      plot = curves.headlines.first.map { metric in
+        var plot = CurvePlot(metric)
+        plot.training = curves.training.map { CurvePlot.Point(step: $0.step, value: $0[metric.name]) }
+        plot.validation = curves.validation.map { CurvePlot.Point(step: $0.step, value: $0[metric.name]) }
+        return plot
+      }
     }
 
     var lines: [String] {
-      plot.rows(width: 72, height: 9, .braille).map { row in
+      (plot?.rows(width: 72, height: 9, .braille) ?? []).map { row in
         String(row.map(\.character)).replacing(#/ +$/#, with: "")
       }
     }
@@ -229,15 +265,11 @@ extension InspectionReport {
   }
 
   private func describe(_ training: Training) -> [String] {
-    func perplexity(_ loss: Double) -> String { String(format: "%.4f (%.6f nats)", exp(loss), loss) }
     var lines = [row("run", training.run)]
     let state = training.finished.map { ", finished (\($0))" } ?? ""
     lines.append(
       row("learned", "step \(training.step), epoch \(training.epoch), \(counted(training.tokens, "token"))\(state)"))
-    if let loss = training.bestLoss, let step = training.bestStep {
-      lines.append(row("best", "validation perplexity \(perplexity(loss)) at step \(step)"))
-    }
-    if let loss = training.testLoss { lines.append(row("test", "perplexity \(perplexity(loss))")) }
+    lines += training.lines.map(row)
     lines.append(row("corpus", "\(training.corpus)"))
     lines.append(row("made by", "\(training.madeBy)"))
     return lines

@@ -7,7 +7,7 @@ import Runs
 struct JobCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "job",
-    abstract: "Gives runs to a daemon, which trains them one after another, and follows them.",
+    abstract: "Submits runs to a daemon's queue, and follows them.",
     discussion: """
         lockstep job submit configs/default.yaml --set training.epochs=3
         lockstep job list
@@ -38,7 +38,7 @@ struct JobCommand: ParsableCommand {
     @Option(
       name: .customLong("set"), parsing: .singleValue,
       help: ArgumentHelp(
-        "Sets one key over the file, as in training.epochs=3. May be repeated.", valueName: "key=value"))
+        "Overrides one key of the file, such as training.epochs=3. May be repeated.", valueName: "key=value"))
     var settings: [String] = []
 
     @OptionGroup var options: AskOptions
@@ -69,7 +69,7 @@ struct JobCommand: ParsableCommand {
         let rows = list.jobs.map { job in
           [
             "\(job.id)", Readable.line(job.name), job.state.rawValue, progress(job),
-            Readable.number(job.validationPerplexity), Readable.date(job.submitted),
+            Readable.number(job.validation.sorted { $0.key < $1.key }.first?.value), Readable.date(job.submitted),
           ]
         }
         return Readable.table([["job", "run", "state", "step", "validation", "submitted"]] + rows)
@@ -169,11 +169,14 @@ struct JobCommand: ParsableCommand {
   private static func details(_ job: Job) -> String {
     let entries: [(String, String?)] = [
       ("job", "\(job.id)"), ("run", Readable.line(job.name)), ("state", job.state.rawValue), ("step", progress(job)),
-      ("validation perplexity", job.validationPerplexity.map(Readable.number)),
       ("submitted", Readable.date(job.submitted)), ("started", job.started.map(Readable.date)),
       ("ended", job.ended.map(Readable.date)),
       ("deaths of the daemon", job.deaths > 0 ? "\(job.deaths)" : nil), ("error", job.error.map(Readable.line)),
     ]
-    return Readable.table(entries.compactMap { name, value in value.map { [name, $0] } }).joined(separator: "\n")
+    let validation = job.validation.sorted { $0.key < $1.key }.map {
+      ["validation \($0.key)", Readable.number($0.value)]
+    }
+    let rows = entries.compactMap { name, value in value.map { [name, $0] } }
+    return Readable.table(rows[..<4] + validation + rows[4...]).joined(separator: "\n")
   }
 }

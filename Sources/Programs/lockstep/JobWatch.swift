@@ -3,16 +3,17 @@ import ArgumentParser
 import ControlClient
 import Foundation
 import Runs
+import Terminal
 
 extension JobCommand {
   struct Watch: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Follows a job until it is over: its curves, its speed, its ranks and what it says.",
+      abstract: "Follows a job until it ends: its curves, speed, ranks and messages.",
       discussion: """
         Without a number it follows the job that runs, or is next; and of a run that
         runs by itself, that one. On a terminal it draws over itself; elsewhere it
         writes a line every few seconds, and with --format json every event as one
-        object a line. When the daemon is started again it goes on.
+        object a line. It continues after the daemon has been restarted.
 
           lockstep job watch
           lockstep job watch 3 --format json > events.jsonl
@@ -20,8 +21,7 @@ extension JobCommand {
 
         The exit status is 0 when the run is finished, 1 when it has failed or the
         daemon does not come back, 2 when it was cancelled, 75 when it was stopped and
-        can be gone on with, and 130 after Ctrl-C, which stops nothing but the
-        watching.
+        can be resumed, and 130 after Ctrl-C, which stops only this command.
         """)
 
     @Argument(help: "The job's number.")

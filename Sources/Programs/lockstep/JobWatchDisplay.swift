@@ -1,6 +1,7 @@
 import ControlClient
 import Foundation
 import Runs
+import Terminal
 
 /// Where a watched run is shown.
 protocol WatchDisplay: Sendable {

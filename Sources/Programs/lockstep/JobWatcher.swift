@@ -1,6 +1,7 @@
 import ControlAPI
 import ControlClient
 import Runs
+import Terminal
 
 /// Follows a job, or a run by itself, through everything that happens to it and to the connection.
 final class JobWatcher: Sendable {

@@ -1,9 +1,11 @@
 import ArgumentParser
 import Files
 import Foundation
+import Hosts
 import Launching
 import ProgramOptions
 import Runs
+import Terminal
 import Training
 
 struct Launch: ParsableCommand {
@@ -53,7 +55,7 @@ struct Launch: ParsableCommand {
   @Option(help: "How often lost ranks are started again, at most.")
   var maxRestarts = 5
 
-  @Option(help: "Go on with so many ranks when hosts are lost; without it, wait until all can be had.")
+  @Option(help: "Continue with this many ranks or more when hosts are lost. Default: wait for all hosts.")
   var minRanks: Int?
 
   @Option(help: "What starts the ranks; auto: mpirun, or in a Slurm job without one srun.")

@@ -1,8 +1,10 @@
 import ArgumentParser
 import Files
+import Hosts
 import Kernels
 import ProgramOptions
 import Runs
+import Terminal
 
 /// The command line for one machine and one person; no MPI.
 @main

@@ -1,8 +1,10 @@
 import ArgumentParser
 import Foundation
+import Hosts
 import Inference
 import Kernels
 import Runs
+import Terminal
 
 /// A model to use.
 struct ModelArgument: ParsableArguments {

@@ -1,5 +1,6 @@
 import Corpus
 import Runs
+import Terminal
 
 extension Console {
   /// Says on standard error what the user should know and nothing ends for.

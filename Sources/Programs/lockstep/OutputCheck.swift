@@ -29,7 +29,7 @@ enum OutputCheck {
     guard let folder = FileIdentity(of: path) else { return }
     try refuse(path, folder, inputs)
     for input in inputs where folder.contains(input) {
-      throw OutputError(path, "\(input), which is read, lies in it and would be removed")
+      throw OutputError(path, "\(input), an input, is inside it and would be removed")
     }
   }
 

@@ -4,10 +4,12 @@ import Files
 import Foundation
 import Plots
 import Runs
+import TaskMetrics
+import Terminal
 
 struct Plot: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Draws the perplexity curves of runs.",
+    abstract: "Draws the curves of runs: their perplexity, or another metric.",
     discussion: """
       Training is thin and faint, validation thick, with its best value marked; each
       run has a colour and a dash pattern of its own. A PNG is made by rsvg-convert.
@@ -36,6 +38,12 @@ struct Plot: ParsableCommand {
   @Option(help: "What the curves are drawn over: step, epoch or tokens.")
   var x: HorizontalAxis = .step
 
+  @Option(
+    help: ArgumentHelp(
+      "The metric that is drawn, as in loss. Default: the first that the runs' task puts before people.",
+      valueName: "name"))
+  var metric: String?
+
   @Option(help: ArgumentHelp("The first step that is drawn.", valueName: "step"))
   var from: Int?
 
@@ -44,8 +52,8 @@ struct Plot: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The highest perplexity that is drawn. Default: one that leaves out the steep beginning.",
-      valueName: "perplexity"))
+      "The highest value that is drawn. Default: one that leaves out the steep beginning.",
+      valueName: "value"))
   var highest: Double?
 
   @Flag(inversion: .prefixedNo, help: "Draw the training curves.")
@@ -130,7 +138,7 @@ struct Plot: ParsableCommand {
 
   /// What is asked for of a run.
   private func rows(of record: RunRecord) -> Curves {
-    var rows = Curves()
+    var rows = Curves(like: record.curves)
     rows.validation = record.curves.validation.filter { steps.contains($0.step) }
     if training { rows.training = record.curves.training.filter { steps.contains($0.step) } }
     return rows
@@ -140,37 +148,59 @@ struct Plot: ParsableCommand {
 
   private func chart(of records: [RunRecord]) throws -> LineChart {
     let curves = records.map(rows)
+    let metric = try drawnMetric(records)
     let windows = curves.map { smooth ?? max(1, $0.training.count / 100) }
     var chart = LineChart()
     chart.title = title ?? (records.count == 1 ? records[0].name : "\(records.count) runs")
     chart.xLabel = x.rawValue
-    chart.yLabel = "perplexity"
+    chart.yLabel = metric.title
+    chart.scale = Self.scale(metric)
+    chart.higherIsBetter = metric.better == .higher
     chart.xIsWhole = x != .epoch
     chart.thinLabel = "training" + Self.note(windows)
     chart.thickLabel = "validation"
-    chart.lowestLabel = "best"
+    chart.bestLabel = "best"
     chart.highest = highest
     chart.width = width
     chart.height = height
     for (index, record) in records.enumerated() {
       let place = try horizontalScale(record)
       let series = LineChart.Series(
-        name: record.name, thin: training ? smoothed(record, over: windows[index], place) : [],
-        thick: curves[index].validation.map { LineChart.Point(x: place($0.step), y: $0.perplexity) })
-      if !series.isDrawable { Console.error("warning: \(PlotError.nothingToDraw(record.path, rows: rowsAsked))\n") }
+        name: record.name, thin: training ? smoothed(record, metric, over: windows[index], place) : [],
+        thick: curves[index].validation.map { LineChart.Point(x: place($0.step), y: $0[metric.name]) })
+      if !chart.draws(series) {
+        Console.error("warning: \(PlotError.nothingToDraw(record.path, metric: metric.title, rows: rowsAsked))\n")
+      }
       chart.series.append(series)
     }
-    guard chart.series.contains(where: \.isDrawable) else {
-      throw PlotError.nothingToDraw(records.map(\.path).joined(separator: ", "), rows: rowsAsked)
+    guard chart.series.contains(where: chart.draws) else {
+      throw PlotError.nothingToDraw(
+        records.map(\.path).joined(separator: ", "), metric: metric.title, rows: rowsAsked)
     }
     return chart
   }
 
+  /// What is asked for, or what people look at first.
+  private func drawnMetric(_ records: [RunRecord]) throws -> Metric {
+    let all = records.flatMap { $0.curves.validationMetrics + $0.curves.trainingMetrics }
+    guard let metric else { return records[0].curves.headlines.first ?? all[0] }
+    if let found = all[metric] { return found }
+    throw PlotError.unknownMetric(metric, known: all.map(\.name))
+  }
+
+  private static func scale(_ metric: Metric) -> LineChart.Scale {
+    metric.scale == .logarithmic ? .logarithmic : .linear
+  }
+
   /// The training curve. Steps that are not drawn count in the means of those that are.
-  private func smoothed(_ record: RunRecord, over rows: Int, _ place: (Int) -> Double) -> [LineChart.Point] {
+  private func smoothed(
+    _ record: RunRecord, _ metric: Metric, over rows: Int, _ place: (Int) -> Double
+  ) -> [LineChart.Point] {
     let training = record.curves.training
-    let points = training.map { LineChart.Point(x: place($0.step), y: $0.perplexity) }
-    return zip(training, LineChart.smoothed(points, over: rows)).filter { steps.contains($0.0.step) }.map(\.1)
+    let points = training.map { LineChart.Point(x: place($0.step), y: $0[metric.name]) }
+    return zip(training, LineChart.smoothed(points, over: rows, Self.scale(metric))).filter {
+      steps.contains($0.0.step)
+    }.map(\.1)
   }
 
   /// Where a step of a run is drawn.
@@ -203,19 +233,25 @@ struct Plot: ParsableCommand {
   }
 }
 
-extension LineChart.Series {
-  fileprivate var isDrawable: Bool { (thin + thick).contains { $0.y.isFinite && $0.y > 0 } }
+extension LineChart {
+  fileprivate func draws(_ series: Series) -> Bool {
+    (series.thin + series.thick).contains { $0.y.isFinite && $0.y > 0 }
+  }
 }
 
 /// A run whose curves cannot be drawn as asked.
 enum PlotError: Error, CustomStringConvertible, Equatable {
-  case nothingToDraw(String, rows: String)
+  case nothingToDraw(String, metric: String, rows: String)
+  case unknownMetric(String, known: [String])
   case unknownEpochs(String)
 
   var description: String {
     switch self {
-    case .nothingToDraw(let path, let rows):
-      "\(path): expected a finite perplexity of \(rows), found none; draw other steps, or wait until there is one"
+    case .unknownMetric(let name, let known):
+      "--metric is \(name); expected one that the runs have: "
+        + known.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }.joined(separator: ", ")
+    case .nothingToDraw(let path, let metric, let rows):
+      "\(path): expected a finite \(metric) of \(rows), found none; draw other steps, or wait until there is one"
     case .unknownEpochs(let path):
       "\(path): expected the end of an epoch, or a checkpoint beside it, to know how many steps an epoch has; "
         + "draw over steps or tokens, or name the run's folder"

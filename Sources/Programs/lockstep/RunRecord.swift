@@ -4,6 +4,7 @@ import Files
 import Foundation
 import HDF5Files
 import Runs
+import Terminal
 
 /// What a run has left on disk to look back at: how it went and, where there is a checkpoint, what it was.
 struct RunRecord {
@@ -87,27 +88,22 @@ struct RunRecord {
   var stepsPerEpoch: Double? {
     if let card {
       let training = card.configuration.training
-      let layout = try? LaneLayout(
-        tokens: card.corpus.trainingTokens, lanes: training.batchSize, sequenceLength: training.sequenceLength)
-      if let layout { return Double(layout.windowsPerEpoch / training.accumulation) }
+      if let layout = try? card.configuration.laneLayout(tokens: card.corpus.trainingTokens) {
+        return Double(training.steps(ofBatches: layout.windowsPerEpoch))
+      }
     }
     let isPastFirst = curves.training.contains { $0.epoch > 1 } || curves.validation.contains { $0.epoch > 0 }
     // The last row of an epoch ends where the epoch does; all others have made a smaller part of theirs.
     return isPastFirst ? curves.training.map { Double($0.step) / Double(max($0.epoch, 1)) }.max() : nil
   }
 
-  /// All steps learn from as many; nil before the first.
+  /// In the mean, which is that of each step but where windows differ; nil before the first.
   var tokensPerStep: Double? {
     curves.training.last.flatMap { $0.step > 0 ? Double($0.tokens) / Double($0.step) : nil }
   }
 }
 
 extension Curves {
-  /// The first of the lowest losses on the validation text.
-  var best: ValidationPoint? {
-    validation.filter { $0.loss.isFinite }.min { $0.loss < $1.loss }
-  }
-
   /// Seconds spent on training, of the rows that tell, and the tokens learned from in them.
   var work: (seconds: Double, tokens: Int) {
     var sum = (seconds: partial.seconds, tokens: partial.tokens)

@@ -4,6 +4,7 @@ import Foundation
 import Inference
 import Kernels
 import Runs
+import Terminal
 
 struct Score: ParsableCommand {
   static let configuration = CommandConfiguration(

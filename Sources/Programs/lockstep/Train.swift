@@ -2,6 +2,8 @@ import ArgumentParser
 import Kernels
 import ProgramOptions
 import Runs
+import TaskRegistry
+import Terminal
 import Training
 
 struct Train: ParsableCommand {
@@ -26,7 +28,9 @@ struct Train: ParsableCommand {
     let configuration = try options.readConfiguration()
     Interruption.catchSignals("lockstep train")
     let reporter = options.choices.makeReporter(configuration, style: Console.outputIsTerminal ? .live : .plain)
-    let run = Run(configuration, group: SingleRank(), reporter: reporter, resume: options.choices.resume)
+    let run = Run(
+      configuration, task: configuration.task.task, group: SingleRank(), reporter: reporter,
+      resume: options.choices.resume)
     if try run.start() == .interrupted { throw ExitCode(Interruption.exitStatus) }
   }
 }

@@ -3,6 +3,7 @@ import Kernels
 import MPIRanks
 import ProgramOptions
 import Runs
+import Terminal
 import Training
 
 struct BenchmarkCommand: ParsableCommand {

@@ -1,8 +1,11 @@
 import ArgumentParser
 import Foundation
+import Hosts
 import MPI
 import ProgramOptions
+import Reporting
 import Runs
+import Terminal
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -22,10 +25,11 @@ struct Check: ParsableCommand {
 
   @Option(
     name: .customLong("set"), parsing: .singleValue,
-    help: ArgumentHelp("Sets one key over the file, as in training.epochs=3. May be repeated.", valueName: "key=value"))
+    help: ArgumentHelp(
+      "Overrides one key of the file, such as training.epochs=3. May be repeated.", valueName: "key=value"))
   var settings: [String] = []
 
-  @Option(help: "An mpirun whose version is asked for.", completion: .file())
+  @Option(help: "The mpirun whose version is reported.", completion: .file())
   var mpirun: String?
 
   @Option(help: "What is printed: text for people, json for programs.")

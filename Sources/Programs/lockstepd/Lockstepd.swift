@@ -2,9 +2,11 @@ import ArgumentParser
 import Daemon
 import Files
 import Foundation
+import Hosts
 import Kernels
 import ProgramOptions
 import Runs
+import Terminal
 import Training
 
 /// The training daemon: started on every rank by mpirun.

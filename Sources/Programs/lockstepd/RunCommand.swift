@@ -5,6 +5,7 @@ import Kernels
 import MPIRanks
 import ProgramOptions
 import Runs
+import Terminal
 import Training
 
 struct RunCommand: ParsableCommand {
@@ -12,7 +13,7 @@ struct RunCommand: ParsableCommand {
     commandName: "run",
     abstract: "Trains one run, evaluates it and writes samples.",
     discussion: """
-      The run's folder is checkpoints/<name>; started again, it goes on from its newest checkpoint.
+      The run's folder is checkpoints/<name>. A run that is started again resumes from its newest checkpoint.
 
         mpirun -n 4 lockstepd run configs/tiny-shakespeare.yaml
         mpirun -n 4 lockstepd run configs/ptb-large.yaml --log-format json > log.jsonl

@@ -4,7 +4,10 @@ import Daemon
 import Kernels
 import MPIRanks
 import ProgramOptions
+import Reporting
 import Runs
+import TaskRegistry
+import Terminal
 import Training
 
 struct ServeCommand: ParsableCommand {
@@ -13,7 +16,7 @@ struct ServeCommand: ParsableCommand {
     abstract: "Stays up and trains the runs of a queue, one after another.",
     discussion: """
       Runs are put into the queue with `lockstep job submit` and have their folders below the daemon's. The queue is
-      kept on disk: started again, the daemon goes on where it was. A run that fails is marked, and the next one
+      kept on disk, so a restarted daemon resumes its work. A failed run is marked, and the next one
       begins; one that has taken the daemon down three times without a new checkpoint is not begun again. Runs may
       read texts, vocabularies and models in the daemon's folder, in the one it was started in and in those of --data,
       and keep tokens in the first two.
@@ -47,7 +50,9 @@ struct ServeCommand: ParsableCommand {
       let daemon = try QueueDaemon(
         directory: directory, data: data.folders, group: group, address: listening.listen
       ) { configuration in
-        logFormat.makeReporter(style: .plain, interval: .seconds(configuration.output.reportSeconds))
+        logFormat.makeReporter(
+          configuration.task.task.measures.metrics, style: .plain,
+          interval: .seconds(configuration.output.reportSeconds))
       }
       return try daemon.serve() ? Interruption.exitStatus : 0
     }

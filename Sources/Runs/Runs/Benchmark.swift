@@ -1,6 +1,7 @@
 import Corpus
 import Foundation
 import Glibc
+import Hosts
 import Kernels
 import Networks
 import Training
@@ -96,7 +97,7 @@ public struct Benchmark {
           count: perStep * most + 1,
           vocabularySize: subject.vocabularySize, seed: configuration.seed), group: group)
     }
-    try trainer.begin()
+    try trainer.begin(origin: "") { _ in }
 
     let (warmUp, first) = (3, try seconds(trainer))
     var next = first
@@ -142,10 +143,10 @@ public struct Benchmark {
     }
   }
 
-  private func seconds(_ trainer: Trainer<RandomTokens>) throws -> Double {
+  private func seconds(_ trainer: Trainer) throws -> Double {
     let clock = ContinuousClock()
     let begin = clock.now
-    _ = try trainer.step()
+    _ = try trainer.step(notes: [])
     return (clock.now - begin) / .seconds(1)
   }
 

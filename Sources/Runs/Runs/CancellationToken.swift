@@ -4,7 +4,7 @@ import Training
 /// Tells every rank, in the middle of whatever may take long, that the run is to stop: what only the first rank knows of (a
 /// time limit, a cancelled job) and what any rank is asked (signals).
 ///
-/// The first rank tells each of the others once, by a message beside all else. Whoever hears of it throws `StopRequest`
+/// The first rank sends each of the others one separate message. A rank that receives it throws `StopRequest`
 /// out of its loop, and `together` has all ranks do so. For one thread.
 final class CancellationToken {
   private let group: any RankGroup

@@ -6,7 +6,7 @@ import Training
 
 /// Saves a run's checkpoints and curves while training goes on, on the first rank.
 ///
-/// `save` copies what goes on changing and returns; a thread of its own builds the file, writes, syncs and renames it,
+/// `save` copies the numbers that training changes and returns; a thread of its own builds the file, writes, syncs and renames it,
 /// and then removes old ones. A save that comes while the one before is still being written waits for it, and is
 /// counted. One that fails leaves the older checkpoints as they were.
 final class CheckpointSaver {
@@ -92,8 +92,8 @@ final class CheckpointSaver {
     attempt {
       let progress = saved.card.progress
       let best = finished.safeBest.withLock { safe in
-        if progress.bestLoss == nil { safe = nil }
-        if progress.bestLoss != nil, FileSystem.exists(store.path(step: progress.bestStep)) { safe = progress.bestStep }
+        if progress.best == nil { safe = nil }
+        if progress.best != nil, FileSystem.exists(store.path(step: progress.bestStep)) { safe = progress.bestStep }
         return safe
       }
       let budget = output.diskBudget > 0 ? Int(output.diskBudget * 1e9) : nil

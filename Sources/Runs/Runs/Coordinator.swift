@@ -44,7 +44,7 @@ struct Coordinator {
     var isBetweenEpochs = true
     /// Whether the epoch under way has no step left.
     var epochIsComplete = false
-    /// Whether the run has come to its end.
+    /// Whether the run has ended.
     var isFinished = false
     /// After which step validation was best; nil before the first evaluation.
     var bestStep: Int?

@@ -2,12 +2,13 @@ import Corpus
 import Files
 import Foundation
 import Glibc
+import Hosts
 import Training
 
 /// Brings each machine the tokens that its ranks read, from one that has the corpus (`corpus.distribute`): the first rank
 /// of each receives for all of its machine.
 ///
-/// Who has the corpus tells all what it consists of, with a digest of each piece. The others hold what they find against
+/// The machine that has the corpus broadcasts its contents, with a digest of each piece. The others check what they find against
 /// that, under the path the corpus has there or in their cache, and say which pieces they lack; those are sent. The
 /// first of the others gets all of it, so that it can stand in for the one that has it.
 struct CorpusDistribution {
@@ -116,7 +117,7 @@ struct CorpusDistribution {
     let directory = try CorpusCache.directory(for: configuration.corpus)
     let found = try CorpusCache(directory, contents, needed: needed, meanwhile: cancellation.check)
     cache = found
-    if let problem = found.problem { notes.append("\(group.host): \(problem): tokens are sent anew") }
+    if let problem = found.problem { notes.append("\(group.host): \(problem): tokens are sent again") }
     return Finding(directory: directory, isCache: true, missing: found.missing, notes: notes)
   }
 

@@ -3,9 +3,11 @@ import Corpus
 import Foundation
 import Glibc
 import Networks
+import Replication
+import Tasks
 import Training
 
-/// The loop of a rank set aside: does the tasks that come, asleep in between.
+/// The loop of an evaluator rank: it runs the tasks that arrive, and sleeps in between.
 final class EvaluatorLoop {
   private let configuration: RunConfiguration
   private let group: any RankGroup
@@ -13,8 +15,9 @@ final class EvaluatorLoop {
   /// Where this rank keeps copies of checkpoints.
   private let receiver: FileReceiver?
   private let parameters: Parameters
-  private let validation: Evaluator<TokenReader>?
-  private let test: Evaluator<TokenReader>?
+  private let measures: Measures
+  private let validation: (any Evaluating)?
+  private let test: (any Evaluating)?
   private let writer: SampleWriter
   private let scheduler: GenerationScheduler
   private let cancellation: CancellationToken
@@ -22,8 +25,8 @@ final class EvaluatorLoop {
 
   init(
     _ configuration: RunConfiguration, group: any RankGroup, link: any EvaluatorLink, receiver: FileReceiver?,
-    corpus: PreparedCorpus,
-    parameters: Parameters, validation: Evaluator<TokenReader>?, test: Evaluator<TokenReader>?,
+    corpus: PreparedCorpus, task: any LearningTask, parameters: Parameters, validation: (any Evaluating)?,
+    test: (any Evaluating)?,
     cancellation: CancellationToken
   ) {
     self.configuration = configuration
@@ -34,9 +37,10 @@ final class EvaluatorLoop {
     self.validation = validation
     self.test = test
     self.cancellation = cancellation
+    measures = task.measures
     let tokenizer = Tokenizer(vocabulary: corpus.vocabulary)
-    writer = SampleWriter(configuration, tokenizer, parameters, group: group, cancellation: cancellation)
-    scheduler = GenerationScheduler(configuration.model, tokenizer, parameters, group: group)
+    writer = SampleWriter(configuration, task, tokenizer, parameters, group: group, cancellation: cancellation)
+    scheduler = GenerationScheduler(task, tokenizer, parameters, group: group)
   }
 
   /// Until the run ends; throws what the run has failed with.
@@ -96,14 +100,12 @@ final class EvaluatorLoop {
     let begin = clock.now
     let goOn = cancellation.patiently()
     let evaluator = task.part == .validation ? validation : test
-    guard let evaluation = try evaluator?.evaluate(progress: { _, _ in try goOn() }, waiting: cancellation.look) else {
+    guard let tallies = try evaluator?.tallies(progress: { _, _ in try goOn() }, waiting: cancellation.look) else {
       preconditionFailure("nobody asks for a part that the corpus does not have")
     }
     // Who asked is told what it is.
-    guard evaluation.perplexity.isFinite || task.request != nil else {
-      throw TrainingError.diverged(step: task.step, of: "the perplexity")
-    }
-    return .evaluation(task, evaluation, seconds: (clock.now - begin) / .seconds(1))
+    if task.request == nil { try measures.requireFinite(tallies, step: task.step) }
+    return .evaluation(task, tallies, seconds: (clock.now - begin) / .seconds(1))
   }
 
   private func write(_ orders: [GenerationOrder], abandoned: [Int]) throws -> EvaluatorMessage {

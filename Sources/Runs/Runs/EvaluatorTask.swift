@@ -29,7 +29,8 @@ enum EvaluatorTask: Codable {
 
 /// What they have found, for all ranks that train.
 enum EvaluatorResult: Codable, Equatable {
-  case evaluation(EvaluationTask, Evaluation, seconds: Double)
+  /// Tallies, and how long it took.
+  case evaluation(EvaluationTask, [Double], seconds: Double)
   case samples([Sample])
 }
 

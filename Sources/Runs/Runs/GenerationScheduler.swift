@@ -2,6 +2,7 @@ import Corpus
 import Foundation
 import Inference
 import Networks
+import Tasks
 import Training
 
 /// Texts that are being written while a run trains: a little of each between two steps, with the parameters as they were
@@ -31,13 +32,13 @@ final class GenerationScheduler {
   }
 
   private let group: any RankGroup
-  private let model: ModelConfiguration
+  private let task: any LearningTask
   private let tokenizer: Tokenizer
   private let parameters: Parameters
   private var texts: [Text] = []
 
-  init(_ model: ModelConfiguration, _ tokenizer: Tokenizer, _ parameters: Parameters, group: any RankGroup) {
-    self.model = model
+  init(_ task: any LearningTask, _ tokenizer: Tokenizer, _ parameters: Parameters, group: any RankGroup) {
+    self.task = task
     self.tokenizer = tokenizer
     self.parameters = parameters
     self.group = group
@@ -82,8 +83,7 @@ final class GenerationScheduler {
           snapshot = copy
           text.filter = try StopText(order.stop.map { Array($0.utf8) }, in: tokenizer.vocabulary)
           let prompt = Prompt(order.prompt.utf8, begin: order.begin)
-          let predictor = try NetworkPredictor(model, vocabularySize: tokenizer.vocabulary.count, parameters: copy)
-          text.writer = try TextGenerator(tokenizer, predictor, prompt: prompt, order.settings)
+          text.writer = try TextGenerator(tokenizer, task.makePredictor(copy), prompt: prompt, order.settings)
         } catch {
           pieces[order.id] = Piece(id: order.id, error: "\(error)")
         }

@@ -1,6 +1,8 @@
 import Foundation
 import Glibc
+import Hosts
 import Synchronization
+import Terminal
 import Training
 
 /// Requests to stop that come from outside: signals, and a limit of time.

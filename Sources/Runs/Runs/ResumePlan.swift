@@ -35,7 +35,7 @@ struct FolderState: Codable, Equatable {
   }
 }
 
-/// What is to be done about a run's folder where its machines do not share it: who has the checkpoint to go on from, and
+/// The plan for the run's folder if its machines do not share it: the machine that has the checkpoint to resume from, and the replica host.
 /// who keeps copies.
 struct ResumePlan: Codable, Equatable {
   /// The rank from which the first gets the newest checkpoint; nil where it has that itself, or nobody has any.
@@ -77,7 +77,7 @@ struct ResumePlan: Codable, Equatable {
       source = newest.other.rank
       let found = own.newest.map { "step \($0.step)" } ?? "no checkpoint that can be read"
       notes.append(
-        "\(newest.other.host) holds step \(newest.newest.step) of this run, \(host) \(found): going on from that copy")
+        "\(newest.other.host) holds step \(newest.newest.step) of this run, \(host) \(found): resuming from that copy")
     }
     guard copies else { return }
     replicaHost = others.first { $0.state.newest == nil || $0.state.newest?.origin == origin }?.rank

@@ -2,6 +2,8 @@ import Checkpoints
 import Files
 import Foundation
 import Glibc
+import Hosts
+import Replication
 import Training
 
 /// Where a run's checkpoints are, beside the first rank's own folder.
@@ -110,7 +112,7 @@ extension Run {
     reporter.report(.fetched(host: machines.hosts[source], step: newest.step, path: store.path(step: newest.step)))
   }
 
-  /// A machine whose folder another process uses keeps no copies, and the run goes on without.
+  /// A machine whose folder another process uses keeps no copies, and the run resumes without.
   private func prepareReplicaHost(
     _ replicaHost: Int, _ states: [Int: FolderState], _ link: any RankLink, _ machines: Machines,
     _ folder: inout RunFolder

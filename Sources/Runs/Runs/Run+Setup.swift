@@ -1,9 +1,11 @@
 import Corpus
 import Files
 import Foundation
+import Hosts
 import Inference
 import Kernels
 import Networks
+import Tasks
 import Training
 
 /// Opening the corpus and making the model, before the first step.
@@ -19,12 +21,6 @@ extension Run {
       : try openShared(cancellation)
     if group.isFirst {
       for warning in corpus.manifest.warnings { reporter.report(.warning(warning)) }
-    }
-    try group.together {
-      for prompt in configuration.generation.prompts {
-        _ = try Prompt(prompt.utf8).tokens(Tokenizer(vocabulary: corpus.vocabulary))
-      }
-      try requireValidation(corpus)
     }
     return corpus
   }
@@ -54,62 +50,36 @@ extension Run {
     return corpus
   }
 
-  /// Some settings look at the validation text and would do nothing without one.
-  private func requireValidation(_ corpus: PreparedCorpus) throws {
-    guard corpus.manifest.parts.validation.tokens < 2 else { return }
-    for (key, isUsed) in [
-      ("training.patience", configuration.training.patience > 0),
-      ("schedule.kind", configuration.schedule.kind == .plateau),
-    ] where isUsed {
-      throw ConfigurationError(
-        key: key, problem: "\(key) needs a validation text; expected one in corpus.validation or corpus.split")
-    }
-  }
-
   /// Threads and memory, looked at by all ranks before any takes some.
-  func prepareRanks(_ corpus: PreparedCorpus, _ hosts: [String]) throws {
+  func prepareRanks(_ task: any LearningTask, _ hosts: [String]) throws {
     let training = configuration.training
     let threads = training.reproducible ? 1 : training.threads
     if threads > 0 { try group.together { try OneDNN.setThreads(threads) } }
     let ranksHere = hosts.count { $0 == hosts[group.rank] }
     if let warning = try MachineCores.warning(group) { reporter.report(.warning(warning)) }
-    try group.together { try checkMemory(vocabularySize: corpus.vocabulary.count, ranksHere: ranksHere) }
+    try group.together { try MachineMemory.check(memory(of: task).bytes, ranksHere: ranksHere) }
   }
 
-  func makeTrainer(_ corpus: PreparedCorpus, _ part: any RankGroup, _ cancellation: CancellationToken) throws
-    -> Trainer<TokenReader>
+  /// Of the rank that needs most, where the number of those that learn is as the configuration says.
+  func memory(of task: any LearningTask) -> MemoryEstimate {
+    task.memory(ranks: max(1, group.count - configuration.coordinator.evaluators), isFirst: group.isFirst)
+  }
+
+  func makeLearner(_ task: any LearningTask, _ part: any RankGroup, _ cancellation: CancellationToken) throws
+    -> any Learner
   {
-    let trainer = try part.together {
-      try Trainer(configuration, vocabularySize: corpus.vocabulary.count, source: corpus.part(.train), group: part)
-    }
-    // Token files are verified when first mapped: now, rather than in the middle of an epoch on one rank.
-    try cancellation.together(of: part) { try trainer.verifyTokens(meanwhile: cancellation.check) }
-    return trainer
+    let learner = try part.together { try task.makeLearner(part) }
+    // Files are verified when first mapped: now, rather than in the middle of an epoch on one rank.
+    try cancellation.together(of: part) { try learner.verify(meanwhile: cancellation.check) }
+    return learner
   }
 
-  private func checkMemory(vocabularySize: Int, ranksHere: Int) throws {
-    try MachineMemory.check(memoryEstimate(vocabularySize: vocabularySize).bytes, ranksHere: ranksHere)
-  }
-
-  func memoryEstimate(vocabularySize: Int) -> MemoryEstimate {
-    MemoryEstimate(
-      configuration, vocabularySize: vocabularySize,
-      lanes: evenChunk(
-        0, of: max(1, group.count - configuration.coordinator.evaluators), in: configuration.training.batchSize
-      ).count, isFirst: group.isFirst)
-  }
-
-  func evaluator(
-    of part: CorpusPart, _ corpus: PreparedCorpus, _ parameters: Parameters, _ ranks: any RankGroup,
+  func makeEvaluator(
+    _ task: any LearningTask, of part: CorpusPart, _ parameters: Parameters, _ ranks: any RankGroup,
     _ cancellation: CancellationToken
-  ) throws -> Evaluator<TokenReader>? {
-    guard corpus.manifest.parts[part].tokens >= 2 else { return nil }
-    return try cancellation.together(of: ranks) {
-      try Evaluator(
-        configuration.model, vocabularySize: corpus.vocabulary.count, parameters: parameters,
-        source: corpus.part(part), lanes: configuration.evaluation.lanes,
-        laneGroups: configuration.training.reproducible ? configuration.training.laneGroups : nil,
-        sequenceLength: configuration.training.sequenceLength, group: ranks, meanwhile: cancellation.check)
+  ) throws -> (any Evaluating)? {
+    try cancellation.together(of: ranks) {
+      try task.makeEvaluator(of: part, parameters, ranks, meanwhile: cancellation.check)
     }
   }
 }

@@ -1,7 +1,9 @@
 import Checkpoints
 import Corpus
 import Files
+import Hosts
 import Networks
+import Tasks
 import Training
 
 /// What to do about what is already in a run's folder.
@@ -27,17 +29,20 @@ public enum RunOutcome: String, Codable, Sendable {
 /// it fails on all.
 public final class Run {
   let configuration: RunConfiguration
+  private let kind: any LearningTask.Type
   let group: any RankGroup
   let reporter: any Reporter
   let resume: ResumePolicy
   private let control: (any RunControl)?
 
-  /// `reporter` and `control` are used on the first rank only.
+  /// `task` is what the configuration names. `reporter` and `control` are used on the first rank only.
   public init(
-    _ configuration: RunConfiguration, group: any RankGroup, reporter: any Reporter, resume: ResumePolicy,
-    control: (any RunControl)? = nil
+    _ configuration: RunConfiguration, task: any LearningTask.Type, group: any RankGroup, reporter: any Reporter,
+    resume: ResumePolicy, control: (any RunControl)? = nil
   ) {
+    precondition(task.kind == configuration.task)
     self.configuration = configuration
+    kind = task
     self.group = group
     self.reporter = group.isFirst ? reporter : SilentReporter()
     self.resume = resume
@@ -75,33 +80,35 @@ public final class Run {
     point?.tell(reporter, name: configuration.name, directory: store.directory)
     reporter.report(.configuration(try ConfigurationReader.yaml(of: configuration)))
     let corpus = try openCorpus(machines, cancellation)
-    try prepareRanks(corpus, machines.hosts)
+    let task = try group.together { try kind.init(configuration, corpus) }
+    try prepareRanks(task, machines.hosts)
     switch try group.split(evaluators: evaluators).role {
-    case .evaluating(let part, let link): return try evaluate(corpus, folder, part, link, cancellation)
+    case .evaluating(let part, let link): return try evaluate(task, corpus, folder, part, link, cancellation)
     case .training(let part, let link):
-      return try train(corpus, folder, point, part, link, machines.hosts, interruption, cancellation)
+      return try train(task, corpus, folder, point, part, link, machines.hosts, interruption, cancellation)
     }
   }
 
   /// On a rank that trains, `part` being all that do.
   private func train(
-    _ corpus: PreparedCorpus, _ folder: RunFolder, _ point: ResumePoint?, _ part: any RankGroup,
+    _ task: any LearningTask, _ corpus: PreparedCorpus, _ folder: RunFolder, _ point: ResumePoint?,
+    _ part: any RankGroup,
     _ link: (any EvaluatorLink)?, _ hosts: [String], _ interruption: Interruption, _ cancellation: CancellationToken
   ) throws -> RunOutcome {
     let (loop, pool) = try ready(cancellation) {
-      let trainer = try makeTrainer(corpus, part, cancellation)
-      let pool = try part.together { try link.map { try EvaluatorPool($0, parameters: trainer.parameters) } }
+      let learner = try makeLearner(task, part, cancellation)
+      let pool = try part.together { try link.map { try EvaluatorPool($0, parameters: learner.parameters) } }
       let loop = RunLoop(
         configuration, group: part, reporter: reporter, interruption: interruption, cancellation: cancellation,
         control: control,
-        pool: pool, hosts: hosts, folder: folder, corpus: corpus, trainer: trainer,
-        validation: try evaluator(of: .validation, corpus, trainer.parameters, part, cancellation),
-        test: try evaluator(of: .test, corpus, trainer.parameters, part, cancellation))
+        pool: pool, hosts: hosts, folder: folder, corpus: corpus, task: task, learner: learner,
+        validation: try makeEvaluator(task, of: .validation, learner.parameters, part, cancellation),
+        test: try makeEvaluator(task, of: .test, learner.parameters, part, cancellation))
       return (loop, pool)
     }
     do {
       try loop.beginOrResume(point)
-      report(corpus, loop.trainer)
+      report(task, corpus, loop.learner)
       try loop.introduce()
       let outcome = try loop.run()
       try pool?.end(.end(outcome))
@@ -120,17 +127,17 @@ public final class Run {
 
   /// On a rank set aside, `part` being all that are.
   private func evaluate(
-    _ corpus: PreparedCorpus, _ folder: RunFolder, _ part: any RankGroup, _ link: any EvaluatorLink,
+    _ task: any LearningTask, _ corpus: PreparedCorpus, _ folder: RunFolder, _ part: any RankGroup,
+    _ link: any EvaluatorLink,
     _ cancellation: CancellationToken
   ) throws -> RunOutcome {
     let loop = try ready(cancellation) {
-      let parameters = try part.together {
-        try Parameters(ParameterLayout(configuration.model, vocabularySize: corpus.vocabulary.count))
-      }
+      let parameters = try part.together { try task.makeParameters() }
       return EvaluatorLoop(
-        configuration, group: part, link: link, receiver: folder.receiver, corpus: corpus, parameters: parameters,
-        validation: try evaluator(of: .validation, corpus, parameters, part, cancellation),
-        test: try evaluator(of: .test, corpus, parameters, part, cancellation), cancellation: cancellation)
+        configuration, group: part, link: link, receiver: folder.receiver, corpus: corpus, task: task,
+        parameters: parameters,
+        validation: try makeEvaluator(task, of: .validation, parameters, part, cancellation),
+        test: try makeEvaluator(task, of: .test, parameters, part, cancellation), cancellation: cancellation)
     }
     return try loop.run()
   }
@@ -141,7 +148,7 @@ public final class Run {
     return try cancellation.together { try made.get() }
   }
 
-  private func report(_ corpus: PreparedCorpus, _ trainer: Trainer<TokenReader>) {
+  private func report(_ task: any LearningTask, _ corpus: PreparedCorpus, _ learner: any Learner) {
     let parts = corpus.manifest.parts
     reporter.report(
       .corpus(
@@ -150,16 +157,16 @@ public final class Run {
           vocabularySize: corpus.vocabulary.count, textFiles: corpus.manifest.textCount,
           trainingTokens: parts.train.tokens,
           validationTokens: parts.validation.tokens, testTokens: parts.test.tokens,
-          unusedTokens: trainer.unusedTokens,
+          unusedTokens: learner.unusedTargets,
           unknownTokens: parts.all.reduce(0) { $0 + $1.unknownTokens })))
     let provenance = Provenance.current(ranks: group.count)
     reporter.report(
       .model(
         RunEvent.ModelSummary(
-          parameters: trainer.parameters.layout.parameterCount,
-          memoryBytes: memoryEstimate(vocabularySize: corpus.vocabulary.count).bytes,
+          parameters: learner.parameters.layout.parameterCount,
+          memoryBytes: memory(of: task).bytes,
           ranks: provenance.ranks, threads: provenance.threads, oneDNN: provenance.oneDNN,
-          instructionSet: provenance.instructionSet, stepsPerEpoch: trainer.stepsPerEpoch,
-          totalSteps: trainer.totalSteps)))
+          instructionSet: provenance.instructionSet, stepsPerEpoch: learner.stepsPerEpoch,
+          totalSteps: learner.totalSteps)))
   }
 }

@@ -1,4 +1,5 @@
 import Checkpoints
+import TaskMetrics
 import Networks
 import Training
 
@@ -37,8 +38,8 @@ public enum RunRequest: Codable, Equatable, Sendable {
 
 /// What comes back.
 public enum RunAnswer: Equatable, Sendable {
-  /// Training stood still for `pausedSeconds` of the `seconds` it took.
-  case evaluated(Evaluation, step: Int, seconds: Double, pausedSeconds: Double)
+  /// Metrics, details included. Training stood still for `pausedSeconds` of the `seconds` it took.
+  case evaluated([String: Double], step: Int, seconds: Double, pausedSeconds: Double)
   case saved(step: Int, path: String)
   /// More of a text.
   case text(String)
@@ -73,6 +74,12 @@ public struct RunBeginning: Sendable {
   public let totalSteps: Int
   public let epochs: Int
   public let progress: TrainingProgress
+  /// What is measured.
+  public let metrics: [Metric]
+  /// What is told of an evaluation that somebody asks for.
+  public let told: [Metric]
+  /// Of the best evaluation on schedule.
+  public let best: [String: Double]
   public let curves: Curves
   public let samples: [Sample]
 }
@@ -91,9 +98,9 @@ public struct RankPace: Equatable, Sendable {
   public var isStraggler = false
 }
 
-/// Whoever watches and steers a run from outside, on the first rank. Called on the thread that trains, between steps.
+/// The observer and controller of a run, on the first rank. Called on the thread that trains, between steps.
 public protocol RunControl: AnyObject {
-  /// The run has its folder to itself, and stands as it will go on from.
+  /// The run holds the lock of its folder, and its state is that from which training starts.
   func runBegins(_ beginning: RunBeginning) throws
   func runDoes(_ activity: RunActivity)
   func ranksPace(_ ranks: [RankPace])

@@ -1,4 +1,5 @@
 import Checkpoints
+import TaskMetrics
 import Training
 
 /// What a run tells whoever watches it. Every value is also a JSON line.
@@ -31,7 +32,8 @@ public enum RunEvent: Sendable {
   case fetched(host: String, step: Int, path: String)
   /// Every host has the tokens that its ranks read.
   case distributed(DistributionSummary)
-  case test(loss: Double, perplexity: Double, bitsPerToken: Double)
+  /// Metrics of the test text, details included.
+  case test([String: Double])
   case sample(Sample)
   case finished(FinishSummary)
   /// Stopped, after a step and with a checkpoint, or before the run has begun or been resumed.
@@ -70,8 +72,8 @@ public enum RunEvent: Sendable {
     public let epoch: Int
     public let epochs: Int
     public let tokens: Int
-    public let loss: Double
-    public let perplexity: Double
+    /// Of the step.
+    public let metrics: [String: Double]
     public let learningRate: Double
     public let gradientNorm: Double
     public let tokensPerSecond: Double
@@ -123,13 +125,13 @@ public enum RunEvent: Sendable {
     public let epoch: Int
     public let epochs: Int
     public let step: Int
-    public let trainingLoss: Double
-    public let trainingPerplexity: Double
-    /// Steps of the epoch that training loss and perplexity leave out: those made before the run was resumed from a
+    /// Of its steps together.
+    public let training: [String: Double]
+    /// Steps of the epoch that these leave out: those made before the run was resumed from a
     /// checkpoint of a program that did not keep their sums.
     public let missingSteps: Int
-    public let validationLoss: Double?
-    public let validationPerplexity: Double?
+    /// Empty where the epoch ended without an evaluation.
+    public let validation: [String: Double]
     public let isBest: Bool
     public let tokensPerSecond: Double
     public let seconds: Double
@@ -151,17 +153,16 @@ public enum RunEvent: Sendable {
     public let epochs: Int
     public let steps: Int
     public let stepsPerEpoch: Int
-    public let validationLoss: Double?
-    public let validationPerplexity: Double?
+    /// Of the last evaluation.
+    public let validation: [String: Double]
     /// The epoch after which that was: before the last step, if the run ended within one.
     public let validationEpoch: Int?
-    /// Perplexity of the process that made the validation text, where that is known.
-    public let sourcePerplexity: Double?
+    /// Of the process that made the validation text, where that is known.
+    public let source: [String: Double]
     public let bestEpoch: Int
     /// The checkpoint of the best epoch, where it is not the last.
     public let bestCheckpoint: String?
-    public let testLoss: Double?
-    public let testPerplexity: Double?
+    public let test: [String: Double]
     /// Spent on steps since the program was started.
     public let trainingSeconds: Double
     public let saves: SaveCounts
@@ -170,7 +171,7 @@ public enum RunEvent: Sendable {
 
 extension RunEvent: Encodable {
   private enum Key: String, CodingKey {
-    case event, configuration, phase, done, total, path, message, step, epoch, loss, perplexity, bitsPerToken, isBest
+    case event, configuration, phase, done, total, path, message, step, epoch, isBest
     case knownTokens, vocabularySize, host, name
   }
 
@@ -222,14 +223,12 @@ extension RunEvent: Encodable {
     case .validation(let point, let isBest):
       try container.encode("validation", forKey: .event)
       try container.encode(point.step, forKey: .step)
-      try container.encode(point.loss, forKey: .loss)
-      try container.encode(point.perplexity, forKey: .perplexity)
+      try encoder.encode(metrics: point.metrics)
       try container.encode(isBest, forKey: .isBest)
     case .curve(let point):
       try container.encode("curve", forKey: .event)
       try container.encode(point.step, forKey: .step)
-      try container.encode(point.loss, forKey: .loss)
-      try container.encode(point.perplexity, forKey: .perplexity)
+      try encoder.encode(metrics: point.metrics)
     case .saved(let summary):
       try container.encode("saved", forKey: .event)
       try summary.encode(to: encoder)
@@ -244,11 +243,9 @@ extension RunEvent: Encodable {
     case .distributed(let summary):
       try container.encode("distributed", forKey: .event)
       try summary.encode(to: encoder)
-    case .test(let loss, let perplexity, let bitsPerToken):
+    case .test(let metrics):
       try container.encode("test", forKey: .event)
-      try container.encode(loss, forKey: .loss)
-      try container.encode(perplexity, forKey: .perplexity)
-      try container.encode(bitsPerToken, forKey: .bitsPerToken)
+      try encoder.encode(metrics: metrics)
     case .sample(let sample):
       try container.encode("sample", forKey: .event)
       try sample.encode(to: encoder)
@@ -261,5 +258,70 @@ extension RunEvent: Encodable {
       try container.encodeIfPresent(step, forKey: .step)
       try container.encodeIfPresent(checkpoint, forKey: .path)
     }
+  }
+}
+
+// Metrics stand beside the other keys.
+
+extension RunEvent.StepSummary {
+  private enum CodingKeys: CodingKey {
+    case step, totalSteps, epoch, epochs, tokens, learningRate, gradientNorm, tokensPerSecond, secondsLeft, skippedSteps
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(step, forKey: .step)
+    try container.encode(totalSteps, forKey: .totalSteps)
+    try container.encode(epoch, forKey: .epoch)
+    try container.encode(epochs, forKey: .epochs)
+    try container.encode(tokens, forKey: .tokens)
+    try encoder.encode(metrics: metrics)
+    try container.encode(learningRate, forKey: .learningRate)
+    try container.encode(gradientNorm, forKey: .gradientNorm)
+    try container.encode(tokensPerSecond, forKey: .tokensPerSecond)
+    try container.encode(secondsLeft, forKey: .secondsLeft)
+    try container.encode(skippedSteps, forKey: .skippedSteps)
+  }
+}
+
+extension RunEvent.EpochSummary {
+  private enum CodingKeys: CodingKey { case epoch, epochs, step, missingSteps, isBest, tokensPerSecond, seconds }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(epoch, forKey: .epoch)
+    try container.encode(epochs, forKey: .epochs)
+    try container.encode(step, forKey: .step)
+    try encoder.encode(metrics: training, prefix: "training")
+    try container.encode(missingSteps, forKey: .missingSteps)
+    try encoder.encode(metrics: validation, prefix: "validation")
+    try container.encode(isBest, forKey: .isBest)
+    try container.encode(tokensPerSecond, forKey: .tokensPerSecond)
+    try container.encode(seconds, forKey: .seconds)
+  }
+}
+
+extension RunEvent.FinishSummary {
+  private enum CodingKeys: CodingKey {
+    case trained, reason, checkpoint, epochs, steps, stepsPerEpoch, validationEpoch, bestEpoch, bestCheckpoint
+    case trainingSeconds, saves
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(trained, forKey: .trained)
+    try container.encode(reason, forKey: .reason)
+    try container.encode(checkpoint, forKey: .checkpoint)
+    try container.encode(epochs, forKey: .epochs)
+    try container.encode(steps, forKey: .steps)
+    try container.encode(stepsPerEpoch, forKey: .stepsPerEpoch)
+    try encoder.encode(metrics: validation, prefix: "validation")
+    try container.encodeIfPresent(validationEpoch, forKey: .validationEpoch)
+    try encoder.encode(metrics: source, prefix: "source")
+    try container.encode(bestEpoch, forKey: .bestEpoch)
+    try container.encodeIfPresent(bestCheckpoint, forKey: .bestCheckpoint)
+    try encoder.encode(metrics: test, prefix: "test")
+    try container.encode(trainingSeconds, forKey: .trainingSeconds)
+    try container.encode(saves, forKey: .saves)
   }
 }

@@ -2,27 +2,29 @@ import Checkpoints
 import Corpus
 import Files
 import Foundation
+import Hosts
 import Kernels
 import Networks
+import Replication
 import Training
 
-/// Saving, and going on from what was saved.
+/// Saves checkpoints, and resumes from them.
 extension RunLoop {
   /// Starts afresh, or from the newest checkpoint. Rank 0 alone reads the file; the others are told where the run
   /// stands, and tensors are broadcast.
   func beginOrResume(_ point: ResumePoint?) throws {
     let file = point?.take()
     saver?.passedOver = Set((point?.passedOver ?? []).map { $0.path })
-    var laneStates: [Float] = []
+    var rowStates: [Float] = []
     _ = try group.onFirst {
       guard let file else { return }
       try requireCorpus(of: file)
-      try file.readParameters(into: trainer.parameters)
-      for slot in trainer.optimizer.slots {
-        try file.readOptimizer(slot: slot.name, into: slot.buffer, layout: trainer.parameters.layout)
+      try file.readParameters(into: learner.parameters)
+      for slot in learner.optimizerSlots {
+        try file.readOptimizer(slot: slot.name, into: slot.buffer, layout: learner.parameters.layout)
       }
       curves = try file.readCurves()
-      laneStates = try file.readLaneStates()
+      rowStates = try file.readRowStates()
     }
     let position = try file.map {
       try JSONEncoder().encode(Position(progress: $0.card.progress, results: $0.card.results))
@@ -33,27 +35,27 @@ extension RunLoop {
       try save()
       return try finishSaving()
     }
-    let states = try group.broadcast(laneStates.withUnsafeBytes { Array($0) })
+    let states = try group.broadcast(rowStates.withUnsafeBytes { Array($0) })
     let found = try JSONDecoder().decode(Position.self, from: Data(shared))
     results = found.results
     pace.resume(curves, stepInEpoch: found.progress.stepInEpoch)
-    try trainer.restore(found.progress, laneStates: states.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) })
+    try learner.restore(found.progress, rowStates: states.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) })
     // More epochs than it was finished with: there is more to train, and then to test and to sample.
-    if trainer.progress.finished == nil { results.reopen() }
+    if learner.progress.finished == nil { results.reopen() }
     guard let file else { return }
     folder.copier?.saved(step: found.progress.step, best: bestStep)
     let provenance = Provenance.current(ranks: group.count)
     if file.card.provenance != provenance {
       reporter.report(
         .warning(
-          "the run was made with \(file.card.provenance), and goes on with \(provenance): the last bits may differ from "
+          "the run was made with \(file.card.provenance), and is resumed with \(provenance): the last bits may differ from "
             + "those of a run without a break"))
     }
   }
 
   private func begin() throws {
     let origin = "\(Int(Date().timeIntervalSince1970))-\(String(UInt64.random(in: .min ... .max), radix: 16))"
-    try trainer.begin(origin: origin) { [configuration, corpus, reporter] parameters in
+    try learner.begin(origin: origin) { [configuration, corpus, reporter] parameters in
       guard !configuration.model.from.isEmpty else { return }
       let base = try BaseModel(configuration, vocabulary: corpus.vocabulary) {
         reporter.report(.warning("passed over a checkpoint that cannot be read: \($0)"))
@@ -72,10 +74,10 @@ extension RunLoop {
   /// Hands the evaluators once more what they had when the checkpoint was saved; the one of that step has the parameters.
   /// All ranks take part.
   func resumeEvaluation() throws {
-    guard let pending = trainer.progress.pendingEvaluation else { return }
+    guard let pending = learner.progress.pendingEvaluation else { return }
     let problem = try group.broadcast(Array((group.isFirst ? handAgain(pending) ?? "" : "").utf8))
     guard !problem.isEmpty else { return }
-    trainer.awaits(nil)
+    learner.awaits(nil)
     reporter.report(
       .warning(
         "the evaluation of step \(pending.step), which was under way when the run ended, is left out: "
@@ -84,9 +86,9 @@ extension RunLoop {
 
   /// Says why it cannot.
   private func handAgain(_ pending: TrainingProgress.PendingEvaluation) -> String? {
-    guard let pool else { return "no ranks are set aside any more (coordinator.evaluators)" }
+    guard let pool else { return "there are no evaluator ranks any more (coordinator.evaluators)" }
     do {
-      let parameters = try Parameters(trainer.parameters.layout)
+      let parameters = try Parameters(learner.parameters.layout)
       try CheckpointFile(store.path(step: pending.step)).readParameters(into: parameters)
       let task = EvaluationTask(
         part: .validation, step: pending.step, epoch: pending.epoch, isEndOfEpoch: pending.isEndOfEpoch)
@@ -106,18 +108,18 @@ extension RunLoop {
 
   /// Copies the state of the run and lets it be saved; all ranks take part.
   func save() throws {
-    try trainer.checkParameters()
-    let laneStates = try trainer.gatherLaneStates()
-    if trainer.progress.finished != nil { flushCurve() }  // no step will complete the row
+    try learner.checkParameters()
+    let rowStates = try learner.gatherRowStates()
+    if learner.progress.finished != nil { flushCurve() }  // no step will complete the row
     curves.partial = pace.point
     curves.epoch = pace.epochSums
     try group.together {
       try saver?.save(
         Checkpoint(
           card: ModelMetadata(
-            configuration: configuration, vocabulary: corpus.vocabulary, progress: trainer.progress, results: results,
+            configuration: configuration, vocabulary: corpus.vocabulary, progress: learner.progress, results: results,
             corpus: corpus.identity, provenance: Provenance.current(ranks: group.count)),
-          parameters: trainer.parameters, optimizerSlots: trainer.optimizer.slots, laneStates: laneStates,
+          parameters: learner.parameters, optimizerSlots: learner.optimizerSlots, rowStates: rowStates,
           curves: curves), underEvaluation: underEvaluation)
     }
     reportSaves()
@@ -160,7 +162,7 @@ extension RunLoop {
       saves.failed += 1
       reporter.report(
         .warning(
-          "the checkpoint of step \(outcome.step) could not be saved: \(error); training goes on, and those before it "
+          "the checkpoint of step \(outcome.step) could not be saved: \(error); training continues, and those before it "
             + "are as they were"))
       return
     }
@@ -177,7 +179,7 @@ extension RunLoop {
     folder.copier?.saved(step: outcome.step, best: bestStep)
   }
 
-  /// Once the waits for saves are a hundredth of the time, and again when they have doubled: less matters to nobody.
+  /// Warns when the waits for saves reach 1 % of the time, and again whenever they have doubled.
   private func warnOfWaiting(at step: Int) {
     let seconds = (clock.now - begun) / .seconds(1)
     guard savesWaited >= max(0.1, 2 * savesWaitedTold, seconds / 100) else { return }
@@ -189,7 +191,7 @@ extension RunLoop {
           + "(coordinator.checkpoint), or to a faster disk"))
   }
 
-  private var bestStep: Int? { trainer.progress.bestLoss == nil ? nil : trainer.progress.bestStep }
+  private var bestStep: Int? { learner.progress.best == nil ? nil : learner.progress.bestStep }
 
   // MARK: - Copies on another host
 

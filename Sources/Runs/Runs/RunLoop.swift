@@ -2,6 +2,7 @@ import Checkpoints
 import Corpus
 import Foundation
 import Networks
+import Tasks
 import Training
 
 /// The loop of a run: the first rank's coordinator decides, all ranks obey.
@@ -10,7 +11,8 @@ final class RunLoop {
   let group: any RankGroup
   let reporter: any Reporter
   let corpus: PreparedCorpus
-  let trainer: Trainer<TokenReader>
+  let task: any LearningTask
+  let learner: any Learner
   let store: CheckpointStore
   /// On the first rank.
   let saver: CheckpointSaver?
@@ -25,14 +27,14 @@ final class RunLoop {
   /// Of them, on the first rank.
   private var found: [EvaluatorResult] = []
   private var failure: String?
-  private let validation: Evaluator<TokenReader>?
-  private let test: Evaluator<TokenReader>?
+  private let validation: (any Evaluating)?
+  private let test: (any Evaluating)?
   let clock = ContinuousClock()
   let begun: ContinuousClock.Instant
 
   var curves = Curves()
   var results = RunResults()
-  var pace = Pace()
+  var pace: Pace
   var saves = RunEvent.SaveCounts()
   /// Seconds for which training stood still since a save had to wait for the one before, in all and when last told.
   var savesWaited = 0.0
@@ -42,7 +44,7 @@ final class RunLoop {
   /// Of the newest checkpoint, on the first rank.
   var saveFailure: (any Error)?
   /// A step whose evaluation on schedule is under way elsewhere: its checkpoint may be the best.
-  var underEvaluation: Int? { trainer.progress.pendingEvaluation?.step }
+  var underEvaluation: Int? { learner.progress.pendingEvaluation?.step }
   /// Of another rank than the first, or of what was given up.
   private var stopReason: String?
   /// Whether the run's end was begun and given up, and whether ranks set aside have given something up.
@@ -64,9 +66,8 @@ final class RunLoop {
     _ configuration: RunConfiguration, group: any RankGroup, reporter: any Reporter, interruption: Interruption,
     cancellation: CancellationToken, control: (any RunControl)?, pool: EvaluatorPool?, hosts: [String],
     folder: RunFolder,
-    corpus: PreparedCorpus, trainer: Trainer<TokenReader>,
-    validation: Evaluator<TokenReader>?,
-    test: Evaluator<TokenReader>?
+    corpus: PreparedCorpus, task: any LearningTask, learner: any Learner, validation: (any Evaluating)?,
+    test: (any Evaluating)?
   ) {
     self.configuration = configuration
     self.group = group
@@ -79,15 +80,19 @@ final class RunLoop {
     self.folder = folder
     hasEvaluators = configuration.coordinator.evaluators > 0
     self.corpus = corpus
-    self.trainer = trainer
+    self.task = task
+    self.learner = learner
+    pace = Pace(task.measures.training, targetsPerStep: learner.targetsPerStep)
+    curves.trainingMetrics = task.measures.training.map(\.metric)
+    curves.validationMetrics = task.measures.evaluation.map(\.metric)
     self.validation = validation
     self.test = test
     store = CheckpointStore("\(configuration.output.directory)/\(configuration.name)")
     saver = group.isFirst ? CheckpointSaver(store, configuration.output) : nil
     begun = clock.now
     let tokenizer = Tokenizer(vocabulary: corpus.vocabulary)
-    scheduler = GenerationScheduler(configuration.model, tokenizer, trainer.parameters, group: group)
-    writer = SampleWriter(configuration, tokenizer, trainer.parameters, group: group, cancellation: cancellation)
+    scheduler = GenerationScheduler(task, tokenizer, learner.parameters, group: group)
+    writer = SampleWriter(configuration, task, tokenizer, learner.parameters, group: group, cancellation: cancellation)
     ranks = RankPaces(group)
     stragglers = Stragglers(
       ratio: configuration.output.stragglerRatio,
@@ -103,14 +108,15 @@ final class RunLoop {
         RunBeginning(
           name: configuration.name, directory: store.directory, configuration: yaml, hosts: hosts,
           evaluators: configuration.coordinator.evaluators,
-          parameters: trainer.parameters.layout.parameterCount, totalSteps: trainer.totalSteps,
-          epochs: configuration.training.epochs, progress: trainer.progress, curves: curves, samples: results.samples))
+          parameters: learner.parameters.layout.parameterCount, totalSteps: learner.totalSteps,
+          epochs: configuration.training.epochs, progress: learner.progress, metrics: task.measures.metrics,
+          told: task.measures.told, best: results.best, curves: curves, samples: results.samples))
     }
   }
 
   /// From where the run stands to its end, or until it is stopped.
   func run() throws -> RunOutcome {
-    let wasFinished = trainer.progress.finished != nil
+    let wasFinished = learner.progress.finished != nil
     if results.isComplete {
       try drainReplication(seconds: Self.copySeconds, abandons: true)
       reporter.report(.finished(summary(trained: false)))
@@ -120,7 +126,7 @@ final class RunLoop {
     var coordinator = Coordinator(
       configuration.coordinator, hasValidation: validation != nil, at: try moment(),
       evaluated: underEvaluation ?? curves.validation.last?.step,
-      generated: results.samples.last?.step, saved: trainer.progress.step)
+      generated: results.samples.last?.step, saved: learner.progress.step)
     while true {
       try moveCopies()
       let directive = try agree {
@@ -128,7 +134,7 @@ final class RunLoop {
         return coordinator.next(at: try moment())
       }
       control?.runDoes(directive.activity)
-      group.does(directive.activity.rawValue, step: trainer.progress.step, isResting: directive == .pause)
+      group.does(directive.activity.rawValue, step: learner.progress.step, isResting: directive == .pause)
       do {
         guard let outcome = try obey(directive, coordinator) else { continue }
         if outcome == .finished { reporter.report(.finished(summary(trained: !wasFinished))) }
@@ -166,7 +172,7 @@ final class RunLoop {
       try saveForLater()
       try drainReplication(seconds: Self.hurriedCopySeconds, abandons: true)
       reporter.report(
-        .interrupted(reason: reason, step: trainer.progress.step, checkpoint: store.path(step: trainer.progress.step)))
+        .interrupted(reason: reason, step: learner.progress.step, checkpoint: store.path(step: learner.progress.step)))
       return .interrupted
     }
     return nil
@@ -180,11 +186,11 @@ final class RunLoop {
   }
 
   private func moment() throws -> Coordinator.Moment {
-    let progress = trainer.progress
+    let progress = learner.progress
     return Coordinator.Moment(
       step: progress.step, epoch: progress.epoch, isBetweenEpochs: progress.stepInEpoch == 0,
-      epochIsComplete: trainer.epochIsComplete, isFinished: progress.finished != nil,
-      bestStep: progress.bestLoss == nil ? nil : progress.bestStep, seconds: (clock.now - begun) / .seconds(1),
+      epochIsComplete: learner.epochIsComplete, isFinished: progress.finished != nil,
+      bestStep: progress.best == nil ? nil : progress.bestStep, seconds: (clock.now - begun) / .seconds(1),
       stopReason: interruption.reason ?? pendingCommands.stopReason ?? stopReason, endIsGivenUp: endIsGivenUp,
       taskIsGivenUp: taskIsGivenUp,
       requests: pendingCommands.requests,
@@ -224,23 +230,24 @@ final class RunLoop {
   private func step() throws {
     pace.stepBegins()
     ranks.stepBegins()
-    let report = try trainer.step(
+    let report = try learner.step(
       notes: [interruption.reason == nil ? 0 : 1, Double(Interruption.signal)] + ranks.notes)
     if report.isSkipped {
       reporter.report(
         .warning(
-          "step \(report.step) was skipped: its loss or gradient is not a finite number (\(trainer.progress.skippedSteps) "
-            + "skipped so far; \(Trainer<TokenReader>.mostSkippedSteps) in a row end the run)"))
+          "step \(report.step) was skipped: its loss or gradient is not a finite number (\(learner.progress.skippedSteps) "
+            + "skipped so far; \(Trainer.mostSkippedSteps) in a row end the run)"))
     }
     pace.stepEnds(report, every: configuration.output.curveSteps) { append($0) }
-    let left = pace.isKnown ? Double(trainer.totalSteps - report.step) * pace.secondsPerStep : .nan
+    let left = pace.isKnown ? Double(learner.totalSteps - report.step) * pace.secondsPerStep : .nan
     reporter.report(
       .step(
         RunEvent.StepSummary(
-          step: report.step, totalSteps: trainer.totalSteps, epoch: report.epoch,
-          epochs: configuration.training.epochs, tokens: report.tokens, loss: report.loss,
-          perplexity: exp(report.loss), learningRate: report.learningRate, gradientNorm: report.gradientNorm,
-          tokensPerSecond: pace.tokensPerSecond, secondsLeft: left, skippedSteps: trainer.progress.skippedSteps)))
+          step: report.step, totalSteps: learner.totalSteps, epoch: report.epoch,
+          epochs: configuration.training.epochs, tokens: report.tokens,
+          metrics: pace.metrics(ofLoss: report.loss), learningRate: report.learningRate,
+          gradientNorm: report.gradientNorm,
+          tokensPerSecond: pace.tokensPerSecond, secondsLeft: left, skippedSteps: learner.progress.skippedSteps)))
     let (asked, signals) = (report.notes[0], report.notes[1])
     if asked > 0 { stopReason = Interruption.reason(ofRanks: asked, signals: signals) }
     if var paces = ranks.stepEnds(seconds: pace.lastSeconds, notes: report.notes.dropFirst(2)) {
@@ -252,53 +259,54 @@ final class RunLoop {
   }
 
   private func finishEpoch(evaluates: Bool) throws {
-    try trainer.checkParameters()
+    try learner.checkParameters()
     // Away with them the value comes later, and is told then.
-    let evaluation = evaluates && !hasEvaluators ? try measure(validation) : nil
-    trainer.finishEpoch()
-    let progress = trainer.progress
+    let tallies = evaluates && !hasEvaluators ? try measure(validation) : nil
+    learner.finishEpoch()
+    let progress = learner.progress
     flushCurve()
-    let task = EvaluationTask(part: .validation, step: progress.step, epoch: progress.epoch, isEndOfEpoch: true)
-    if let evaluation { observe(evaluation, task) }
-    if evaluates { try handOver(task) }
-    let (trainingLoss, tokensPerSecond, seconds, missingSteps) = pace.epochEnds()
+    let evaluation = EvaluationTask(part: .validation, step: progress.step, epoch: progress.epoch, isEndOfEpoch: true)
+    let point = tallies.map { observe($0, of: evaluation) }
+    if evaluates { try handOver(evaluation) }
+    let (training, tokensPerSecond, seconds, missingSteps) = pace.epochEnds()
     reporter.report(
       .epoch(
         RunEvent.EpochSummary(
           epoch: progress.epoch, epochs: configuration.training.epochs, step: progress.step,
-          trainingLoss: trainingLoss, trainingPerplexity: exp(trainingLoss), missingSteps: missingSteps,
-          validationLoss: evaluation?.loss, validationPerplexity: evaluation?.perplexity,
-          isBest: evaluation != nil && trainer.progress.bestStep == progress.step,
+          training: training, missingSteps: missingSteps, validation: point?.metrics ?? [:],
+          isBest: point != nil && learner.progress.bestStep == progress.step,
           tokensPerSecond: tokensPerSecond, seconds: seconds)))
   }
 
   private func evaluate() throws {
-    try trainer.checkParameters()
-    let progress = trainer.progress
+    try learner.checkParameters()
+    let progress = learner.progress
     // Between two epochs it is the one of the epoch before, which a break came in the way of.
-    let task = EvaluationTask(
+    let evaluation = EvaluationTask(
       part: .validation, step: progress.step, epoch: progress.epoch, isEndOfEpoch: progress.stepInEpoch == 0)
-    try handOver(task)
-    guard !hasEvaluators, let evaluation = try measure(validation) else { return }
-    let point = observe(evaluation, task)
-    reporter.report(.validation(point, isBest: trainer.progress.bestStep == point.step))
+    try handOver(evaluation)
+    guard !hasEvaluators, let tallies = try measure(validation) else { return }
+    let point = observe(tallies, of: evaluation)
+    reporter.report(.validation(point, isBest: learner.progress.bestStep == point.step))
   }
 
   /// To the evaluators, if there are any.
-  private func handOver(_ task: EvaluationTask) throws {
+  private func handOver(_ evaluation: EvaluationTask) throws {
     guard hasEvaluators else { return }
-    trainer.awaits(
-      TrainingProgress.PendingEvaluation(step: task.step, epoch: task.epoch, isEndOfEpoch: task.isEndOfEpoch))
-    try pool?.hand(.evaluate(task), trainer.parameters)
+    learner.awaits(
+      TrainingProgress.PendingEvaluation(
+        step: evaluation.step, epoch: evaluation.epoch, isEndOfEpoch: evaluation.isEndOfEpoch))
+    try pool?.hand(.evaluate(evaluation), learner.parameters)
   }
 
   /// Takes note of an evaluation on schedule, on every rank that trains.
-  @discardableResult
-  private func observe(_ evaluation: Evaluation, _ task: EvaluationTask) -> ValidationPoint {
-    trainer.observe(
-      validationLoss: evaluation.loss, step: task.step, epoch: task.epoch, isEndOfEpoch: task.isEndOfEpoch)
-    let point = ValidationPoint(
-      step: task.step, epoch: task.epoch, loss: evaluation.loss, perplexity: evaluation.perplexity)
+  private func observe(_ tallies: [Double], of evaluation: EvaluationTask) -> ValidationPoint {
+    let metrics = task.measures.evaluation.values(of: tallies)
+    learner.observe(
+      task.measures.evaluation[0].value(tallies), step: evaluation.step, epoch: evaluation.epoch,
+      isEndOfEpoch: evaluation.isEndOfEpoch)
+    if learner.progress.bestStep == evaluation.step { results.best = metrics }
+    let point = ValidationPoint(step: evaluation.step, epoch: evaluation.epoch, metrics: metrics)
     curves.append(point)
     return point
   }
@@ -319,29 +327,33 @@ final class RunLoop {
   private func take(_ result: EvaluatorResult) {
     if !found.isEmpty { found.removeFirst() }
     switch result {
-    case .evaluation(let task, let evaluation, let seconds):
-      if let id = task.request {
-        control?.answer(id, .evaluated(evaluation, step: task.step, seconds: seconds, pausedSeconds: 0))
+    case .evaluation(let evaluation, let tallies, let seconds):
+      if let id = evaluation.request {
+        let metrics = allMetrics(of: tallies)
+        control?.answer(id, .evaluated(metrics, step: evaluation.step, seconds: seconds, pausedSeconds: 0))
         return
       }
-      trainer.awaits(nil)
-      let point = observe(evaluation, task)
-      reporter.report(.validation(point, isBest: trainer.progress.bestStep == point.step))
+      learner.awaits(nil)
+      let point = observe(tallies, of: evaluation)
+      reporter.report(.validation(point, isBest: learner.progress.bestStep == point.step))
     case .samples(let samples): add(samples)
     }
   }
 
-  private func measure(_ evaluator: Evaluator<TokenReader>?) throws -> Evaluation? {
+  /// An evaluation on schedule, or at the end of the run.
+  private func measure(_ evaluator: (any Evaluating)?) throws -> [Double]? {
     let goOn = cancellation.patiently()
-    let evaluation = try evaluator?.evaluate(
+    let tallies = try evaluator?.tallies(
       progress: { [reporter] in
         reporter.report(.evaluating(done: $0, total: $1))
         try goOn()
       }, waiting: cancellation.look)
-    if let evaluation, !evaluation.perplexity.isFinite {
-      throw TrainingError.diverged(step: trainer.progress.step, of: "the perplexity")
-    }
-    return evaluation
+    if let tallies { try task.measures.requireFinite(tallies, step: learner.progress.step) }
+    return tallies
+  }
+
+  private func allMetrics(of tallies: [Double]) -> [String: Double] {
+    (task.measures.evaluation + task.measures.details).values(of: tallies)
   }
 
   private func append(_ point: TrainingPoint) {
@@ -362,27 +374,29 @@ final class RunLoop {
         return
       }
       if hasEvaluators {
-        let task = EvaluationTask(
-          part: part, step: trainer.progress.step, epoch: trainer.progress.epoch, request: id)
-        try pool?.hand(.evaluate(task), trainer.parameters)
+        let evaluation = EvaluationTask(
+          part: part, step: learner.progress.step, epoch: learner.progress.epoch, request: id)
+        try pool?.hand(.evaluate(evaluation), learner.parameters)
         return
       }
       let goOn = cancellation.patiently()
-      let evaluation: Evaluation
+      let tallies: [Double]
       do {
-        evaluation = try evaluator.evaluate(progress: { _, _ in try goOn() }, waiting: cancellation.look)
+        tallies = try evaluator.tallies(progress: { _, _ in try goOn() }, waiting: cancellation.look)
       } catch let stop as StopRequest {
         control?.answer(id, .failed("the run is being stopped (\(stop.reason)); ask again when it has been resumed"))
         throw stop
       }
       let seconds = (clock.now - begin) / .seconds(1)
       control?.answer(
-        id, .evaluated(evaluation, step: trainer.progress.step, seconds: seconds, pausedSeconds: seconds))
+        id,
+        .evaluated(
+          allMetrics(of: tallies), step: learner.progress.step, seconds: seconds, pausedSeconds: seconds))
     case .checkpoint(let id):
       try save()
       let failure = try settleSaves()
-      let path = store.path(step: trainer.progress.step)
-      control?.answer(id, failure.map { .failed("\($0)") } ?? .saved(step: trainer.progress.step, path: path))
+      let path = store.path(step: learner.progress.step)
+      control?.answer(id, failure.map { .failed("\($0)") } ?? .saved(step: learner.progress.step, path: path))
     case .generate: preconditionFailure("texts are written on, not answered at once")
     }
   }
@@ -395,11 +409,11 @@ final class RunLoop {
     pendingCommands.abandoned.removeAll()
     let begin = clock.now
     if control != nil {
-      for order in orders { writing[order.id] = (begin, 0, trainer.progress.step) }
+      for order in orders { writing[order.id] = (begin, 0, learner.progress.step) }
     }
     for id in abandoned { writing[id] = nil }
     if hasEvaluators {
-      try pool?.hand(.write(orders, abandoned: abandoned), trainer.parameters)
+      try pool?.hand(.write(orders, abandoned: abandoned), learner.parameters)
       return
     }
     let pieces = try scheduler.write(orders, abandoned: abandoned, seconds: Self.sliceSeconds)
@@ -424,16 +438,15 @@ final class RunLoop {
     }
   }
 
-  /// Test loss and samples, and the checkpoint that has them.
+  /// Test and samples, and the checkpoint that has them.
   private func finish() throws {
     flushCurve()
-    try trainer.checkParameters()
-    if let test, let evaluation = try measure(test) {
-      results.testLoss = evaluation.loss
-      reporter.report(
-        .test(loss: evaluation.loss, perplexity: evaluation.perplexity, bitsPerToken: evaluation.bitsPerToken))
+    try learner.checkParameters()
+    if let tallies = try measure(test) {
+      results.test = task.measures.evaluation.values(of: tallies)
+      reporter.report(.test(allMetrics(of: tallies)))
     }
-    add(try writer.write(step: trainer.progress.step))
+    add(try writer.write(step: learner.progress.step))
     results.isComplete = true
     _ = try settleSaves()  // the last epoch's
     try save()
@@ -441,8 +454,8 @@ final class RunLoop {
   }
 
   private func generate() throws {
-    try pool?.hand(.sample(step: trainer.progress.step), trainer.parameters)
-    if !hasEvaluators { add(try writer.write(step: trainer.progress.step)) }
+    try pool?.hand(.sample(step: learner.progress.step), learner.parameters)
+    if !hasEvaluators { add(try writer.write(step: learner.progress.step)) }
   }
 
   private func add(_ samples: [Sample]) {
@@ -451,18 +464,16 @@ final class RunLoop {
   }
 
   private func summary(trained: Bool) -> RunEvent.FinishSummary {
-    let progress = trainer.progress
-    let part = corpus.manifest.parts.validation
+    let progress = learner.progress
     let last = curves.validation.last
     return RunEvent.FinishSummary(
       trained: trained, reason: progress.finished?.rawValue ?? "", checkpoint: store.path(step: progress.step),
-      epochs: progress.epoch, steps: progress.step, stepsPerEpoch: trainer.stepsPerEpoch, validationLoss: last?.loss,
-      validationPerplexity: last?.perplexity,
-      validationEpoch: last?.epoch,
-      sourcePerplexity: part.sourceNats.map { exp($0 / Double(part.tokens)) }, bestEpoch: progress.bestEpoch,
-      bestCheckpoint: progress.bestLoss != nil && progress.bestStep != progress.step
+      epochs: progress.epoch, steps: progress.step, stepsPerEpoch: learner.stepsPerEpoch,
+      validation: last?.metrics ?? [:], validationEpoch: last?.epoch, source: task.source,
+      bestEpoch: progress.bestEpoch,
+      bestCheckpoint: progress.best != nil && progress.bestStep != progress.step
         ? store.path(step: progress.bestStep) : nil,
-      testLoss: results.testLoss, testPerplexity: results.testLoss.map { exp($0) },
+      test: results.test,
       trainingSeconds: pace.trainingSeconds, saves: saves)
   }
 }

@@ -3,21 +3,24 @@ import Corpus
 import Foundation
 import Inference
 import Networks
+import Tasks
 import Training
 
 /// Writes a run's own samples: one of every prompt and temperature, the ranks some each.
 struct SampleWriter {
   private let configuration: RunConfiguration
+  private let task: any LearningTask
   private let tokenizer: Tokenizer
   private let parameters: Parameters
   private let group: any RankGroup
   private let cancellation: CancellationToken
 
   init(
-    _ configuration: RunConfiguration, _ tokenizer: Tokenizer, _ parameters: Parameters, group: any RankGroup,
-    cancellation: CancellationToken
+    _ configuration: RunConfiguration, _ task: any LearningTask, _ tokenizer: Tokenizer, _ parameters: Parameters,
+    group: any RankGroup, cancellation: CancellationToken
   ) {
     self.configuration = configuration
+    self.task = task
     self.tokenizer = tokenizer
     self.parameters = parameters
     self.group = group
@@ -27,13 +30,12 @@ struct SampleWriter {
   /// With the parameters as they are; `step` is theirs. All ranks take part, and have all samples. Throws `StopRequest`.
   func write(step: Int) throws -> [Sample] {
     let settings = configuration.generation
-    let tasks = settings.prompts.flatMap { prompt in settings.temperatures.map { (prompt, $0) } }
+    let texts = settings.prompts.flatMap { prompt in settings.temperatures.map { (prompt, $0) } }
     let goOn = cancellation.patiently()
     let own = try cancellation.together(of: group) {
-      let predictor = try NetworkPredictor(
-        configuration.model, vocabularySize: tokenizer.vocabulary.count, parameters: parameters)
-      return try stride(from: group.rank, to: tasks.count, by: group.count).map { stream in
-        let (prompt, temperature) = tasks[stream]
+      let predictor = try task.makePredictor(parameters)
+      return try stride(from: group.rank, to: texts.count, by: group.count).map { stream in
+        let (prompt, temperature) = texts[stream]
         let writer = try TextGenerator(
           tokenizer, predictor, prompt: Prompt(prompt.utf8),
           SamplingSettings(temperature: temperature, seed: configuration.seed, stream: stream))

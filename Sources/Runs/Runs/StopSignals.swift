@@ -11,7 +11,7 @@ public enum StopSignals {
   /// process is to outlive its terminal.
   public static var all: [Int32] { names.map { $0.key }.filter { $0 != SIGHUP || !isIgnored($0) } }
 
-  /// Whether it means at once where one has come before: people send these. The kernel sends XCPU each second beyond the
+  /// Whether a second signal of this kind ends the process at once: people send these. The kernel sends XCPU each second beyond the
   /// limit, and parts of a batch system may each send a USR1.
   public static func insists(_ signal: Int32) -> Bool { [SIGINT, SIGTERM, SIGHUP].contains(signal) }
 

@@ -17,6 +17,6 @@ async function pauseOrResume() {
 
 async function stop() {
   const consequence = "The daemon saves a checkpoint after the step under way and ends. "
-    + "Started again, it goes on from there.";
+    + "Start it again to resume from there.";
   if (await isSure("Stop training?", consequence, "Stop")) say((await ask("POST", "/v1/stop")).message);
 }

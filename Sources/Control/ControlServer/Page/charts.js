@@ -2,7 +2,7 @@
 
 const margin = { top: 10, right: 10, bottom: 22, left: 46 };
 
-/** A chart over steps: { scale, series: [{ table, column, color, dots }], best: whether it marks the best step }. */
+/** A chart over steps: { scale, series: [{ table, column, color, dots }], metric: whose best value it marks }. */
 class Chart {
   constructor(id, description) {
     Object.assign(this, description);
@@ -43,11 +43,19 @@ class Chart {
     plot.addEventListener("focus", () => this.speak());
     plot.addEventListener("blur", () => pointAt(null));
     plot.addEventListener("keydown", (event) => this.press(event));
-    new IntersectionObserver((entries) => {
-      this.isVisible = entries.at(-1).isIntersecting;
-      requestFrame();
-    }, { rootMargin: "200px" }).observe(plot);
-    new ResizeObserver(() => this.invalidate()).observe(plot);
+    this.observers = [
+      new IntersectionObserver((entries) => {
+        this.isVisible = entries.at(-1).isIntersecting;
+        requestFrame();
+      }, { rootMargin: "200px" }),
+      new ResizeObserver(() => this.invalidate()),
+    ];
+    for (const observer of this.observers) observer.observe(plot);
+  }
+
+  /** Before it is taken off the page. */
+  end() {
+    for (const observer of this.observers) observer.disconnect();
   }
 
   /** About two hundred presses lead from end to end; with Shift each goes one row. */
@@ -96,7 +104,7 @@ class Chart {
     };
     this.drawAxes(area);
     for (const series of this.series) this.drawSeries(area, series);
-    if (this.best) this.drawBest(area);
+    if (this.metric) this.drawBest(area);
     if (cursor.step !== null) this.drawCursor(area);
   }
 
@@ -200,15 +208,16 @@ class Chart {
   }
 
   drawBest({ context, width, low, high, x, y }) {
-    const { bestStep, bestPerplexity } = known.status?.run ?? {};
-    if (!isKnown(bestPerplexity) || bestPerplexity < low || bestPerplexity > high || bestStep < view.firstStep) return;
-    const [left, top] = [x(bestStep), y(bestPerplexity)];
+    const run = known.status?.run ?? {};
+    const [step, best] = [run.bestStep, run[keyOf("best", this.metric)]];
+    if (!isKnown(best) || best < low || best > high || step < view.firstStep) return;
+    const [left, top] = [x(step), y(best)];
     context.strokeStyle = color("--validation");
     context.lineWidth = 2;
     context.beginPath();
     context.arc(left, top, 6.5, 0, 2 * Math.PI);
     context.stroke();
-    const text = `best ${decimal(bestPerplexity)}`;
+    const text = `best ${decimal(best)}`;
     context.fillStyle = color("--validation");
     context.textAlign = left + context.measureText(text).width / 2 > width - margin.right ? "right" : "center";
     context.strokeStyle = color("--card");
@@ -287,5 +296,5 @@ function showEpochRows() {
   const rows = Array.from({ length: Math.min(validation.count, 200) }, (_, index) =>
     validation.row(validation.count - 1 - index));
   byId("epoch-rows").replaceChildren(...rows.map((row) => make("tr", {},
-    ...["epoch", "step", "loss", "perplexity"].map((name) => make("td", {}, formats[name](row[name]))))));
+    ...["epoch", "step", ...metrics.map(({ name }) => name)].map((name) => make("td", {}, formats[name](row[name]))))));
 }

@@ -4,7 +4,13 @@
 class Table {
   constructor(names, limit = 8000) {
     this.limit = limit;
+    this.names = names;
     this.columns = Object.fromEntries(names.map((name) => [name, []]));
+  }
+
+  /** Columns for the metrics of another run, beside those that every run has: all rows go. */
+  setMetrics(metrics) {
+    this.columns = Object.fromEntries([...this.names, ...metrics].map((name) => [name, []]));
   }
 
   get steps() { return this.columns.step; }
@@ -17,7 +23,8 @@ class Table {
     if (rows.step.length === 0) return;
     this.cut(rows.step[0]);
     for (const [name, column] of Object.entries(this.columns)) {
-      for (const value of rows[name]) column.push(value);
+      const values = rows[name] ?? Array(rows.step.length).fill(null);
+      for (const value of values) column.push(value);
     }
     if (this.count > this.limit) this.thin();
   }
@@ -64,8 +71,14 @@ class Table {
 }
 
 const curves = {
-  training: new Table(["step", "epoch", "loss", "perplexity", "learningRate", "gradientNorm", "tokensPerSecond"]),
-  validation: new Table(["step", "epoch", "loss", "perplexity"]),
+  training: new Table(["step", "epoch", "learningRate", "gradientNorm", "tokensPerSecond"]),
+  validation: new Table(["step", "epoch"]),
+
+  setMetrics(names) {
+    this.training.setMetrics(names);
+    this.validation.setMetrics(names);
+    showEpochRows();
+  },
 
   append(tables) {
     const first = tables.training.step[0];
@@ -104,17 +117,19 @@ function valuesAtCursor() {
   const values = training.row(row);
   // Validation as it stood then: the last one up to that step.
   const until = cursor.step === null ? validation.count : validation.firstFrom((values.step ?? 0) + 1);
-  values.validation = validation.row(until - 1).perplexity;
-  values.best = known.status?.run?.bestPerplexity;
+  const evaluated = validation.row(until - 1);
+  for (const { name } of metrics) {
+    values[keyOf("validation", name)] = evaluated[name];
+    values[keyOf("best", name)] = known.status?.run?.[keyOf("best", name)];
+  }
   return values;
 }
 
+/** Of metrics too: see setMetrics. */
 const formats = {
-  step: whole, epoch: whole, tokensPerSecond: whole, loss: decimal, perplexity: decimal, validation: decimal,
-  best: decimal, learningRate: (value) => decimal(value, 3), gradientNorm: (value) => decimal(value, 3),
+  step: whole, epoch: whole, tokensPerSecond: whole, learningRate: (value) => decimal(value, 3), gradientNorm: (value) => decimal(value, 3),
 };
 
 const spokenNames = {
-  perplexity: "training perplexity", validation: "validation perplexity", best: "best validation perplexity",
   tokensPerSecond: "tokens a second", learningRate: "learning rate", gradientNorm: "gradient norm",
 };

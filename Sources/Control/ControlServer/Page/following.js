@@ -8,7 +8,7 @@ const handlers = {
   curves(tables) { if (tables.run === known.status?.run?.name) curves.append(tables); },
   evaluation(result) {
     addLog({ time: Date.now() / 1000, level: "info", message: evaluationText(result) });
-    announce(`${result.part} perplexity ${decimal(result.perplexity)}`);
+    announce(`${result.part} ${resultText(result)}`);
   },
   sample(sample) {
     addSample(sample);
@@ -38,6 +38,7 @@ async function catchUp(status, isFresh) {
     status.mode === "serve" ? ask("GET", "/v1/queue") : null,
   ]);
   if (isFresh) forgetRun();
+  setMetrics(status.run?.metrics);
   if (tables && tables.run === status.run.name) curves.append(tables);
   showSamples(samples?.samples ?? []);
   showQueue(queue?.jobs ?? []);

@@ -8,7 +8,7 @@ function generationRequest(form) {
   const number = (name) => form.elements.namedItem(name).valueAsNumber;
   const fields = JSON.stringify({
     prompt: value("prompt"), length: number("length"), temperature: number("temperature"), topK: number("topK"),
-    topP: number("topP"), stream: true,
+    topP: number("topP"), minP: number("minP"), stream: true,
   });
   // In digits: JSON.stringify would round it.
   return value("seed") === "" ? fields : fields.replace(/}$/, `,"seed":${BigInt(value("seed"))}}`);

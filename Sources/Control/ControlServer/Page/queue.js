@@ -64,8 +64,9 @@ function showJob(job, place, lineLength) {
 function showJobUnderWay(run) {
   for (const item of jobItems.values()) {
     if (item.job.state !== "running" || item.job.name !== run.name) continue;
-    const { step, totalSteps, validationPerplexity } = run;
-    Object.assign(item.job, { step, totalSteps, validationPerplexity });
+    const { step, totalSteps } = run;
+    const values = headlines().map(({ name }) => keyOf("validation", name)).map((key) => [key, run[key]]);
+    Object.assign(item.job, { step, totalSteps }, Object.fromEntries(values));
     setText(item.querySelector(".facts"), jobFacts(item.job));
   }
 }
@@ -75,7 +76,8 @@ function jobFacts(job) {
     job.error,
     isKnown(job.step) && job.totalSteps > 0
       && `step ${whole(job.step)} of ${whole(job.totalSteps)}, ${Math.floor((100 * job.step) / job.totalSteps)} %`,
-    isKnown(job.validationPerplexity) && `validation perplexity ${decimal(job.validationPerplexity)}`,
+    ...Object.keys(job).filter((key) => key.startsWith("validation") && isKnown(job[key]))
+      .map((key) => `${titleOf(key)} ${decimal(job[key])}`),
     job.deaths > 0 && `the daemon died ${job.deaths === 1 ? "once" : `${job.deaths} times`} while it ran`,
     isOver(job) && isKnown(job.ended) ? `ended ${dateAndTime(job.ended)}` : `submitted ${dateAndTime(job.submitted)}`,
   ];

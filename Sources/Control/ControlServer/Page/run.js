@@ -5,6 +5,7 @@ const known = { status: null, started: null };
 
 function showStatus(status) {
   known.status = status;
+  setMetrics(status.run?.metrics);
   const run = status.run ?? {};
   setText(byId("run"), run.name ?? "No run yet");
   setText(byId("activity"), status.activity);
@@ -25,9 +26,7 @@ function showTiles(run) {
     epoch: whole(run.epoch), epochs: run.epochs > 0 ? `of ${whole(run.epochs)}` : "",
     "time-left": duration(run.secondsLeft), "end-time": endTime(run.secondsLeft),
     speed: whole(run.tokensPerSecond), tokens: run.tokens > 0 ? `${short(run.tokens)} so far` : "",
-    validation: decimal(run.validationPerplexity),
-    "validation-loss": isKnown(run.validationLoss) ? `loss ${decimal(run.validationLoss)}` : "",
-    best: decimal(run.bestPerplexity), "best-step": isKnown(run.bestStep) ? `after step ${whole(run.bestStep)}` : "",
+    ...metricTexts(run),
   };
   for (const [id, text] of Object.entries(tiles)) setText(byId(id), text);
   byId("progress").value = part;

@@ -36,9 +36,7 @@ function addLog({ time, level, message }) {
 }
 
 function evaluationText(result) {
-  return `${result.part} perplexity ${decimal(result.perplexity)} after step ${whole(result.step)} `
-    + `(loss ${decimal(result.loss)}, ${decimal(result.bitsPerToken)} bits a token, ${whole(result.tokens)} tokens)`
-    + costText(result);
+  return `${result.part} after step ${whole(result.step)}: ${resultText(result)}${costText(result)}`;
 }
 
 const costText = ({ seconds: taken, pausedSeconds }) =>

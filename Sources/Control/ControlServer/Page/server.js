@@ -25,7 +25,7 @@ async function request(method, path, body, signal) {
 /** What browsers throw where the network fails says nothing to people. */
 function throwUnreachable(error) {
   if (error.name === "AbortError") throw error;
-  throw new ServerError(0, "The daemon cannot be reached. This page goes on trying by itself.");
+  throw new ServerError(0, "The daemon cannot be reached. This page keeps trying by itself.");
 }
 
 async function refusal(response) {

@@ -1,14 +1,8 @@
 // ---- Begin ---------------------------------------------------------------------------------------------------
 
-const { training, validation } = curves;
+const { training } = curves;
+setMetrics();
 charts.push(
-  new Chart("perplexity", {
-    scale: scales.logarithmic, best: true,
-    series: [
-      { table: training, column: "perplexity", color: "--training" },
-      { table: validation, column: "perplexity", color: "--validation", dots: true },
-    ],
-  }),
   new Chart("throughput", {
     scale: scales.fromZero, series: [{ table: training, column: "tokensPerSecond", color: "--training" }],
   }),
@@ -20,7 +14,7 @@ charts.push(
   }),
 );
 window.addEventListener("resize", invalidateCharts);
-byId("view").addEventListener("change", (event) => {
+byId("metric-charts").addEventListener("change", (event) => {
   view.part = Number(event.target.value);
   invalidateCharts();
 });

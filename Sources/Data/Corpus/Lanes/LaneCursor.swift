@@ -12,14 +12,18 @@ public struct LaneCursor<Source: TokenSource> {
     self.lanes = lanes
   }
 
-  /// A window for `read(_:into:)`.
-  public func makeWindow() -> Window { Window(sequenceLength: layout.sequenceLength, lanes: lanes.count) }
+  /// A window for `read`.
+  public func makeWindow() -> Window { Window(sequenceLength: layout.longestWindow, lanes: lanes.count) }
 
-  /// Reads window `index` of an epoch. Throws what reading the source throws.
-  public func read(_ index: Int, into window: inout Window) throws {
-    precondition(window.sequenceLength == layout.sequenceLength && window.lanes == lanes.count)
+  /// Reads window `index` of an epoch, packed where the layout is uneven. Throws what reading the source throws.
+  public func read(_ index: Int, epoch: Int, into window: inout Window) throws {
+    precondition(window.sequenceLength == layout.longestWindow && window.lanes == lanes.count)
+    if layout.isUneven {
+      let ranges = lanes.map { layout.predictions(lane: $0, window: index, epoch: epoch) }
+      return try window.pack(predicting: ranges, of: source)
+    }
     for (row, lane) in lanes.enumerated() {
-      try window.fill(lane: row, predicting: layout.predictions(lane: lane, window: index), of: source)
+      try window.fill(lane: row, predicting: layout.predictions(lane: lane, window: index, epoch: epoch), of: source)
     }
   }
 }

@@ -1,4 +1,4 @@
-/// A part of a corpus: what is learned from, what is looked at along the way, what is kept for the end.
+/// A part of a corpus: training, validation or test.
 public enum CorpusPart: String, Codable, CaseIterable, Sendable {
   case train, validation, test
 

@@ -3,7 +3,7 @@ import Files
 /// The folder in which a host keeps tokens that were sent to it: token files as they are elsewhere, with holes for the
 /// pieces that it was not sent.
 ///
-/// Whatever is in it is held against the digests of who has the corpus, so nothing in it is believed. It has a
+/// Its contents are checked against the digests of the host that has the corpus, so they need no trust. It has a
 /// `manifest.json`, and with it the looks of a corpus, only when every piece has been found right; before, the manifest
 /// is in `partial.json`.
 public final class CorpusCache {

@@ -38,7 +38,7 @@ struct TokenFile {
       throw CorpusError(
         file.path,
         "expected the tokens that were sent, found others in bytes \(bytes.lowerBound) to \(bytes.upperBound)",
-        remedy: "start again: they are sent anew")
+        remedy: "start again: they are sent again")
     }
     try require(largest: largest(in: bytes))
     file.release(bytes)

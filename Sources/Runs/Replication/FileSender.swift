@@ -19,13 +19,13 @@ enum FileMessage: UInt8 {
 }
 
 /// What comes back for each file and each `keep`.
-struct FileAnswer: Codable, Equatable {
-  var error: String?
+public struct FileAnswer: Codable, Equatable {
+  public var error: String?
 }
 
 /// Sends files to another rank while other things are done: whoever has it calls `move` now and then. A thread of its own
 /// reads and digests; a few megabytes are in memory.
-final class FileSender {
+public final class FileSender {
   private let link: any RankLink
   private let rank: Int
   private let thread = StorageThread()
@@ -33,9 +33,9 @@ final class FileSender {
   /// Whether an answer is to come.
   private(set) var isBusy = false
 
-  static let pieceSize = 1 << 22
+  public static let pieceSize = 1 << 22
 
-  init(_ link: any RankLink, to rank: Int) {
+  public init(_ link: any RankLink, to rank: Int) {
     self.link = link
     self.rank = rank
   }
@@ -69,7 +69,7 @@ final class FileSender {
   }
 
   /// Begins with a file, under its own name there. Throws `FileError` if it cannot be opened.
-  func start(_ path: String) throws {
+  public func start(_ path: String) throws {
     precondition(!isBusy, "one file at a time")
     let reading = try Reading(path)
     self.reading = reading
@@ -86,7 +86,7 @@ final class FileSender {
   }
 
   /// Moves what is under way along, and returns how it went once it has come to its end.
-  func move() throws -> FileAnswer? {
+  public func move() throws -> FileAnswer? {
     guard isBusy else { return nil }
     if let bytes = try link.receive(from: rank) {
       thread.finish()
@@ -102,7 +102,7 @@ final class FileSender {
   }
 
   /// Sends no more of the file under way; the answer still comes.
-  func abandon(because reason: String) throws {
+  public func abandon(because reason: String) throws {
     guard reading != nil else { return }
     thread.finish()
     reading = nil
@@ -110,7 +110,7 @@ final class FileSender {
   }
 
   /// Says that nothing more comes for now, and waits until all is on its way.
-  func sayOver() throws {
+  public func sayOver() throws {
     try link.send([FileMessage.over.rawValue], to: rank)
     while try link.sending(to: rank) > 0 { usleep(1000) }
   }

@@ -16,7 +16,7 @@ public struct TimeLeft {
 }
 
 /// Seconds as people say them: "4.2s", "1m05s", "2h10m".
-func duration(_ seconds: Double) -> String {
+public func duration(_ seconds: Double) -> String {
   guard seconds.isFinite else { return "?" }
   let whole = Int(seconds.rounded())
   func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }

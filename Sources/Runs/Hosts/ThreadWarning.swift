@@ -17,7 +17,7 @@ extension MachineCores {
   }
 
   /// The same for all ranks of this rank's host; each may be bound to others of its processors. All ranks take part.
-  static func warning(_ group: any RankGroup) throws -> String? {
+  public static func warning(_ group: any RankGroup) throws -> String? {
     var cores = MachineCores()
     let own = try JSONEncoder().encode([group.host: cores.allowed])
     let here = try group.allGather(Array(own)).compactMap {

@@ -1,11 +1,11 @@
 import Foundation
 
 /// The Slurm job that this process is part of, if it is.
-enum SlurmJob {
+public enum SlurmJob {
   /// Seconds until the job's time is over; nil outside a job, or where nobody says.
   ///
   /// Newer versions say when in the environment, as seconds since 1970; others are asked by `squeue`.
-  static func secondsLeft(environment: [String: String] = ProcessInfo.processInfo.environment) -> Double? {
+  public static func secondsLeft(environment: [String: String] = ProcessInfo.processInfo.environment) -> Double? {
     if let end = environment["SLURM_JOB_END_TIME"].flatMap(Double.init) { return end - Date().timeIntervalSince1970 }
     guard let job = number(environment) else { return nil }
     return CommandOutput.of(["squeue", "--noheader", "--jobs", job, "--format", "%L"]).flatMap(seconds)

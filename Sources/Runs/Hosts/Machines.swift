@@ -2,14 +2,14 @@ import Foundation
 import Training
 
 /// Which ranks of a job share a machine, and with it its files.
-struct Machines: Equatable {
+public struct Machines: Equatable {
   /// The name of each rank's host.
-  let hosts: [String]
+  public let hosts: [String]
   /// Of each rank, the first rank of its machine.
-  let firsts: [Int]
+  public let firsts: [Int]
 
   /// All ranks take part.
-  init(_ group: any RankGroup) throws {
+  public init(_ group: any RankGroup) throws {
     // Two machines may have one name, and parts of one machine, as containers are, names of their own.
     let boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? ""
     self.init(try group.allGather(Array("\(group.host)\n\(boot)".utf8)).map { String(decoding: $0, as: UTF8.self) })
@@ -22,8 +22,8 @@ struct Machines: Equatable {
   }
 
   /// The first rank of each machine, in order: that of rank 0 is the first.
-  var all: [Int] { firsts.indices.filter { firsts[$0] == $0 } }
+  public var all: [Int] { firsts.indices.filter { firsts[$0] == $0 } }
 
   /// The ranks of a rank's machine.
-  func peers(of rank: Int) -> [Int] { firsts.indices.filter { firsts[$0] == firsts[rank] } }
+  public func peers(of rank: Int) -> [Int] { firsts.indices.filter { firsts[$0] == firsts[rank] } }
 }

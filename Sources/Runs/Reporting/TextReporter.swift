@@ -1,5 +1,8 @@
 import Files
 import Foundation
+import Runs
+import TaskMetrics
+import Terminal
 import Training
 
 /// Writes events for people: lines that stay, and one that tells what is under way.
@@ -9,10 +12,12 @@ public final class TextReporter: Reporter {
   private let clock = ContinuousClock()
   private var lastStatus: ContinuousClock.Instant?
   private var statusIsShown = false
+  private let metrics: [Metric]
   private var work: (name: String, left: TimeLeft)?
 
-  /// `interval` is the time between progress lines of the plain style.
-  public init(style: ProgressStyle, interval: Duration) {
+  /// `metrics` are those of the task; `interval` is the time between progress lines of the plain style.
+  public init(_ metrics: [Metric], style: ProgressStyle, interval: Duration) {
+    self.metrics = metrics
     self.style = style
     self.interval = style == .live ? .milliseconds(200) : interval
   }
@@ -46,26 +51,22 @@ public final class TextReporter: Reporter {
       line("run \(name) resumes at step \(step) (\(counted(epoch, "epoch")) complete) from \(path)")
     case .begunFrom(let path, let known, let size):
       let all = known == size ? "all \(size)" : "\(known) of \(size)"
-      line("beginning with \(path), which knows \(all) tokens\(known == size ? "" : "; the others begin afresh")")
+      line("beginning with \(path), which knows \(all) tokens\(known == size ? "" : "; the others get new rows")")
     case .step(let step):
       work = nil
       status(text(step))
     case .evaluating(let done, let total): working("evaluating", done, total)
     case .epoch(let epoch):
       work = nil
-      line(Self.text(epoch))
+      line(text(epoch))
     case .validation(let point, let isBest):
       work = nil
       line(
-        "step \(point.step)  validation loss \(Self.number(point.loss)), perplexity \(Self.number(point.perplexity))"
-          + (isBest ? "  best" : ""))
+        "step \(point.step)  validation \(shown(point.metrics, between: ", "))" + (isBest ? "  best" : ""))
     case .curve, .saved, .copied: break
     case .fetched(let host, let step, let path): line("brought step \(step) from \(host) to \(path)")
     case .distributed(let summary): line(Self.text(summary))
-    case .test(let loss, let perplexity, let bits):
-      line(
-        "test     loss \(Self.number(loss)) nats, \(Self.number(bits)) bits a token, perplexity \(Self.number(perplexity))"
-      )
+    case .test(let values): line("test     \(metrics.line(values, Self.number))")
     case .sample(let sample):
       line("")
       line("sample at temperature \(sample.temperature)")
@@ -78,7 +79,7 @@ public final class TextReporter: Reporter {
         line("stopped (\(reason)) while it was being prepared; start it again")
         return
       }
-      line("stopped (\(reason)) after step \(step); start it again to go on from \(checkpoint)")
+      line("stopped (\(reason)) after step \(step); start it again to resume from \(checkpoint)")
     }
   }
 
@@ -89,15 +90,19 @@ public final class TextReporter: Reporter {
         ? "finished (\(summary.reason)) after \(counted(summary.epochs, "epoch")), \(counted(summary.steps, "step")), "
           + "\(duration(summary.trainingSeconds)) of training"
         : "this run is finished (\(summary.reason)) after \(counted(summary.epochs, "epoch")), \(counted(summary.steps, "step")); "
-          + "\(Self.remedy(summary.reason)) to go on, or give it another name to start afresh")
+          + "\(Self.remedy(summary.reason)) to continue, or give it another name to start a new run")
     line("checkpoint \(summary.checkpoint)")
     if let best = summary.bestCheckpoint { line("best validation after epoch \(summary.bestEpoch): \(best)") }
-    if let perplexity = summary.testPerplexity { line("test perplexity \(Self.number(perplexity))") }
-    guard let perplexity = summary.validationPerplexity else { return }
-    let source = summary.sourcePerplexity.map { " (the source's own: \(Self.number($0)))" } ?? ""
+    for metric in metrics.headlines {
+      if let value = summary.test[metric.name] { line("test \(metric.title) \(Self.number(value))") }
+    }
     let isEarlier = summary.validationEpoch.map { $0 * summary.stepsPerEpoch < summary.steps } ?? false
     let epoch = isEarlier ? ", after epoch \(summary.validationEpoch ?? 0)" : ""
-    line("validation perplexity \(Self.number(perplexity))\(epoch)\(source)")
+    for metric in metrics.headlines {
+      guard let value = summary.validation[metric.name] else { continue }
+      let source = summary.source[metric.name].map { " (the source's own: \(Self.number($0)))" } ?? ""
+      line("validation \(metric.title) \(Self.number(value))\(epoch)\(source)")
+    }
   }
 
   /// What lets a run go on that ended for this reason.
@@ -141,23 +146,32 @@ public final class TextReporter: Reporter {
     // A line that is written over must fit into 80 columns: what wraps cannot be taken back.
     let parts = [
       "epoch \(Self.pad(step.epoch, like: step.epochs))/\(step.epochs)",
-      "step \(Self.pad(step.step, like: step.totalSteps))/\(step.totalSteps)", "loss \(Self.number(step.loss))",
-      "perplexity \(Self.number(step.perplexity))", style == .live ? nil : "rate \(Self.short(step.learningRate))",
+      "step \(Self.pad(step.step, like: step.totalSteps))/\(step.totalSteps)",
+      shown(step.metrics, between: style == .live ? " " : "  "),
+      style == .live ? nil : "rate \(Self.short(step.learningRate))",
       "\(Self.thousands(step.tokensPerSecond)) tokens/s",
       step.secondsLeft.isNaN ? nil : "\(duration(step.secondsLeft)) left",
     ]
     return parts.compactMap { $0 }.joined(separator: style == .live ? " " : "  ")
   }
 
-  private static func text(_ epoch: RunEvent.EpochSummary) -> String {
+  /// Each value after the name of its metric.
+  private func shown(_ values: [String: Double], between gap: String = " ") -> String {
+    metrics.compactMap { metric in values[metric.name].map { "\(metric.title) \(Self.number($0))" } }
+      .joined(separator: gap)
+  }
+
+  private func text(_ epoch: RunEvent.EpochSummary) -> String {
+    // What decides is told of validation alone, where there is another to look at.
+    let training = epoch.training.filter { metrics[$0.key]?.isHeadline ?? false }
     var text =
-      "epoch \(pad(epoch.epoch, like: epoch.epochs))/\(epoch.epochs)  "
-      + "training perplexity \(number(epoch.trainingPerplexity))  "
+      "epoch \(Self.pad(epoch.epoch, like: epoch.epochs))/\(epoch.epochs)  "
+      + "training \(shown(training.isEmpty ? epoch.training : training))  "
     if epoch.missingSteps > 0 { text += "(without its first \(counted(epoch.missingSteps, "step"))) " }
-    if let loss = epoch.validationLoss, let perplexity = epoch.validationPerplexity {
-      text += "validation loss \(number(loss)) perplexity \(number(perplexity))\(epoch.isBest ? " *" : "  ")  "
+    if !epoch.validation.isEmpty {
+      text += "validation \(shown(epoch.validation))\(epoch.isBest ? " *" : "  ")  "
     }
-    return text + "\(thousands(epoch.tokensPerSecond)) tokens/s  \(duration(epoch.seconds))"
+    return text + "\(Self.thousands(epoch.tokensPerSecond)) tokens/s  \(duration(epoch.seconds))"
   }
 
   private static func text(_ summary: RunEvent.DistributionSummary) -> String {

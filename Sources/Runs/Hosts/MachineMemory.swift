@@ -3,9 +3,9 @@ import Glibc
 import Training
 
 /// Memory this machine can still give, and this process may take.
-enum MachineMemory {
+public enum MachineMemory {
   /// Throws `TrainingError.tooLittleMemory` where some ranks that need so many bytes each do not fit.
-  static func check(_ needed: Int, ranksHere: Int) throws {
+  public static func check(_ needed: Int, ranksHere: Int) throws {
     let available = available()
     let (together, overflow) = needed.multipliedReportingOverflow(by: ranksHere)
     if overflow || together > available {

@@ -5,7 +5,7 @@ import Training
 
 /// Takes the files that a `FileSender` sends into a run's folder, each whole or not at all: whoever has it calls `move` now
 /// and then. A thread of its own writes.
-final class FileReceiver {
+public final class FileReceiver {
   private let link: any RankLink
   private let rank: Int
   private let thread = StorageThread()
@@ -19,7 +19,7 @@ final class FileReceiver {
   /// Whether its end was, too.
   private var owesAnswer = false
 
-  init(_ link: any RankLink, from rank: Int, into store: CheckpointStore, patience: Double = 10) {
+  public init(_ link: any RankLink, from rank: Int, into store: CheckpointStore, patience: Double = 10) {
     self.link = link
     self.rank = rank
     self.patience = patience
@@ -43,10 +43,10 @@ final class FileReceiver {
   private func seconds(since begin: ContinuousClock.Instant) -> Double { (.now - begin) / .seconds(1) }
 
   /// The first error since the beginning, in its own words.
-  var failure: String? { writing.failure }
+  public var failure: String? { writing.failure }
 
   /// Takes what has come, if there is nothing to write.
-  func move() throws {
+  public func move() throws {
     _ = try link.sending(to: rank)
     guard !thread.isBusy else { return }
     if let answer = writing.answer {
@@ -96,19 +96,28 @@ final class FileReceiver {
 
   /// Takes all that comes, asleep in between, until nothing more does. Where the disk is stuck, what comes is not
   /// written, and who sends it warns. `meanwhile` is called now and then.
-  func moveUntilOver(_ meanwhile: () -> Void = {}) throws {
+  public func moveUntilOver(_ meanwhile: () -> Void = {}) throws {
     isOver = false
     while !isOver {
       meanwhile()
       try move()
       if thread.isBusy && isStuck && !isOver { try passOver() }
-      usleep(CorpusDistribution.pollMicroseconds)
+      usleep(Self.pollMicroseconds)
     }
     // Who sends may have stopped listening.
     let end = ContinuousClock.now
     while try link.sending(to: rank) > 0 && seconds(since: end) < patience {
-      usleep(CorpusDistribution.pollMicroseconds)
+      usleep(Self.pollMicroseconds)
     }
+  }
+
+  private static let pollMicroseconds: UInt32 = 200
+
+  /// Why a file did not arrive whole.
+  private struct TransferError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
   }
 
   /// Used by the thread while it has a job, and by its owner otherwise.
@@ -152,11 +161,11 @@ final class FileReceiver {
       case .end:
         guard error == nil, let file else { return }
         guard digest.finish()[...] == bytes else {
-          throw RunError.failed("\(file.path) arrived with another SHA-256 than was sent")
+          throw TransferError("\(file.path) arrived with another SHA-256 than was sent")
         }
         try file.publish()
         self.file = nil
-      case .abandon: throw RunError.failed(String(decoding: bytes, as: UTF8.self))
+      case .abandon: throw TransferError(String(decoding: bytes, as: UTF8.self))
       case .keep:
         let steps = try JSONDecoder().decode([Int].self, from: Data(bytes))
         for step in try store.steps() where !steps.contains(step) { try FileSystem.remove(store.path(step: step)) }

@@ -1,8 +1,9 @@
 import ControlAPI
 import Glibc
+import TaskMetrics
 
 /// A status in Prometheus' text format, version 0.0.4. What is not known is left out.
-enum Metrics {
+enum PrometheusText {
   static func text(_ status: Status) -> String {
     var page = MetricsPage()
     page.add("lockstep_build_info", .gauge, "The program, by its version.", 1, ["version": status.version])
@@ -54,22 +55,33 @@ enum Metrics {
       ("epoch", "The epoch under way, from 1.", Double(run.epoch)),
       ("planned_epochs", "Epochs the run has.", Double(run.epochs)),
       ("parameters", "Parameters of the model.", Double(run.parameters)),
-      ("loss_nats", "Loss of the last step, per token.", run.loss),
-      ("perplexity", "Perplexity of the last step.", run.perplexity),
       ("learning_rate", "Learning rate of the last step.", run.learningRate),
       ("gradient_norm", "Norm of the last step's gradient, before clipping.", run.gradientNorm),
       ("tokens_per_second", "Tokens learned from, of all ranks.", run.tokensPerSecond),
       ("remaining_seconds", "What the run is guessed to take yet.", run.secondsLeft),
-      ("validation_loss_nats", "Loss of the last validation, per token.", run.validationLoss),
-      ("validation_perplexity", "Perplexity of the last validation.", run.validationPerplexity),
-      ("best_loss_nats", "Loss of the best validation, per token.", run.bestLoss),
-      ("best_perplexity", "Perplexity of the best validation.", run.bestPerplexity),
       ("best_step", "Step of the best validation.", run.bestStep.map(Double.init)),
       ("copied_step", "Step of the newest checkpoint that a second host has too.", run.copiedStep.map(Double.init)),
     ]
     for (name, help, value) in gauges {
       page.add("lockstep_run_\(name)", .gauge, help, value, ["run": run.name])
     }
+    for (prefix, help, values) in [
+      ("", "of the last step", run.training), ("validation_", "of the last evaluation", run.validation),
+      ("best_", "of the best evaluation", run.best),
+    ] {
+      for metric in run.metrics {
+        page.add(
+          "lockstep_run_\(prefix)\(name(of: metric))", .gauge,
+          "\(metric.title.prefix(1).uppercased())\(metric.title.dropFirst()) \(help)\(metric.unit.isEmpty ? "" : ", in \(metric.unit)").",
+          values[metric.name], ["run": run.name])
+      }
+    }
+  }
+
+  /// As Prometheus wants it: in small letters, the unit behind (`loss_nats`).
+  private static func name(of metric: Metric) -> String {
+    let words = metric.title.split(separator: " ") + metric.unit.split(separator: " ").prefix(1)
+    return words.joined(separator: "_")
   }
 
   /// Of the thread that asks: the server's own, which does nothing else.

@@ -7,18 +7,18 @@ import HDF5Files
 ///
 /// Each round copies the newest that is safe here, the best, and the curves, as far as they are not there already, and lets
 /// those go there that are gone here. What is saved meanwhile is of the next round.
-final class CheckpointCopier {
+public final class CheckpointCopier {
   /// How a round went.
-  struct Outcome: Equatable {
-    let step: Int
-    let bytes: Int
-    let seconds: Double
+  public struct Outcome: Equatable {
+    public let step: Int
+    public let bytes: Int
+    public let seconds: Double
     /// Why it did not come to its end.
-    var error: String?
+    public var error: String?
   }
 
   /// The host the copies are on.
-  let host: String
+  public let host: String
   private let store: CheckpointStore
   private let sender: FileSender
   /// Digests of the checkpoints that are there, by step.
@@ -49,7 +49,7 @@ final class CheckpointCopier {
     var digest: String?
   }
 
-  init(_ store: CheckpointStore, _ sender: FileSender, host: String, held: [Int: String]) {
+  public init(_ store: CheckpointStore, _ sender: FileSender, host: String, held: [Int: String]) {
     self.store = store
     self.sender = sender
     self.host = host
@@ -57,13 +57,13 @@ final class CheckpointCopier {
   }
 
   /// A checkpoint is safe here; `best` is the step of the best one.
-  func saved(step: Int, best: Int?) { news = (step, best) }
+  public func saved(step: Int, best: Int?) { news = (step, best) }
 
   /// Whether all that is safe here is there, or nothing more can go there.
   var isIdle: Bool { isDeaf || round == nil && news == nil }
 
   /// Moves along what is under way, without waiting. Returns how a round went that has come to its end.
-  func move() throws -> Outcome? {
+  public func move() throws -> Outcome? {
     guard !isDeaf else { return nil }
     if round == nil, let news {
       self.news = nil
@@ -140,7 +140,7 @@ final class CheckpointCopier {
   /// Waits, asleep in between, until all that is safe here is there, but so many seconds at most; then what is under way is
   /// given up, if `abandons`, and `answerSeconds` later no answer is waited for either. Once `isHurried`, the time is
   /// `hurriedSeconds` from then on. Returns how rounds went.
-  func settle(
+  public func settle(
     seconds: Double, abandons: Bool, hurriedSeconds: Double = .infinity, isHurried: () -> Bool = { false }
   ) throws -> [Outcome] {
     var deadline = ContinuousClock.now + .seconds(seconds)
@@ -172,5 +172,5 @@ final class CheckpointCopier {
   }
 
   /// Lets the other side go on with other things. It takes all that was sent, even where its disk takes none of it.
-  func sayOver() throws { try sender.sayOver() }
+  public func sayOver() throws { try sender.sayOver() }
 }
