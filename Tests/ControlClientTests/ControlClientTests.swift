@@ -273,7 +273,7 @@ import Testing
           if request.uri.path == path || asked.withLock({ $0 > 2 }) { try await Task.sleep(for: .seconds(600)) }
           return try .json(Status.example())
         } _: {
-          try await ControlClient.with(daemon.address, patience: .seconds(1)) { client in
+          try await ControlClient.with(daemon.address, patience: .seconds(2)) { client in
             switch path {
             case "/v1/evaluate": _ = try await client.evaluate(EvaluationRequest())
             case "/v1/generate": _ = try await client.generate(GenerationRequest()) { _ in }

@@ -39,7 +39,7 @@ import Testing
         + set("output.directory=mount"), in: folder.path, environment: ["OMP_NUM_THREADS": "1"])
     #expect(outcome.status == 0, "\(outcome.error)")
     #expect(outcome.output.contains("could not be saved") && outcome.output.contains("No space left on device"))
-    #expect(outcome.output.contains("training goes on"))
+    #expect(outcome.output.contains("training continues"))
     #expect(
       outcome.output.contains("status 1") && outcome.error.contains("No space left on device"), "\(outcome.error)")
     #expect(outcome.output.contains("complete) from mount/small/step-"), "\(outcome.output)")
@@ -77,7 +77,7 @@ import Testing
         in: folder.path, environment: ["OMP_NUM_THREADS": "1"])
     }
     let outcome = try limited(settings, blocks: blocks)
-    #expect(outcome.output.contains("training goes on"), "\(outcome.output)")
+    #expect(outcome.output.contains("training continues"), "\(outcome.output)")
     #expect(
       outcome.status == 1 && outcome.error.contains("File too large") && outcome.error.contains("ulimit -f"),
       "\(outcome.status): \(outcome.error)")

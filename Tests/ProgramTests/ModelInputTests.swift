@@ -186,7 +186,7 @@ import Testing
     let file = try shell("printf 'a\\n\\xfe\\n' | lockstep score \(model) -")
     #expect(file.status == 1 && file.error.contains("standard input, line 2: expected UTF-8"), "\(file.error)")
     let ask = try shell("lockstep ask generate --prompt $'\\xff'")
-    #expect(ask.status == 64 && ask.error.contains("--prompt is no UTF-8"), "\(ask.error)")
+    #expect(ask.status == 64 && ask.error.contains("--prompt is not UTF-8"), "\(ask.error)")
   }
 
   // MARK: - Values that begin with "-"
@@ -276,9 +276,9 @@ import Testing
       (["evaluate", model, "text.txt", "--per-token", checkpoint], "it is a checkpoint"),
       (["plot", "checkpoints/words/curves.h5", "--output", "curves.svg"], own),
       (["plot", "checkpoints/words", "--output", "curves.svg"], "it has the curves of a run"),
-      (["corpus", "prepare", "--output", "tokens", "tokens/own.txt"], "tokens/own.txt, which is read, lies in it"),
+      (["corpus", "prepare", "--output", "tokens", "tokens/own.txt"], "tokens/own.txt, an input, is inside it"),
       (["corpus", "prepare", "--output", "tokens", "tokens"], own),
-      (["corpus", "prepare", "--output", "tokens", "--vocabulary", "tokens/own.txt", "text.txt"], "lies in it"),
+      (["corpus", "prepare", "--output", "tokens", "--vocabulary", "tokens/own.txt", "text.txt"], "is inside it"),
     ] {
       let outcome = try run(arguments)
       #expect(outcome.status == 1 && outcome.error.contains("cannot write to"), "\(arguments): \(outcome)")

@@ -183,12 +183,12 @@ import Testing
     #expect(alone.status == 1, "\(alone)")
     #expect(
       alone.error.contains(
-        "lockstep: error: tokens/train-00000.tokens: expected a file that stays as it is while it is read"),
+        "lockstep: error: tokens/train-00000.tokens: expected a file that does not change while it is read"),
       "\(alone.error)")
     let ranks = try cut(
       "mpirun \(Programs.mpirunOptions.joined(separator: " ")) -n 2 \(Programs.folder)/lockstepd run \(arguments) --set name=ranks"
     )
     #expect(ranks.status != 0 && ranks.error.contains("lockstepd: error on rank "), "\(ranks.error)")
-    #expect(ranks.error.contains("tokens/train-00000.tokens: expected a file that stays"), "\(ranks.error)")
+    #expect(ranks.error.contains("tokens/train-00000.tokens: expected a file that does not change"), "\(ranks.error)")
   }
 }

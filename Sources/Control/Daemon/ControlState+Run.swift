@@ -74,7 +74,7 @@ extension ControlState: RunControl {
     }
   }
 
-  public func waitForWishes() { waitForChange() }
+  public func waitForCommands() { waitForChange() }
 
   public func answer(_ id: Int, _ answer: RunAnswer) {
     let asker = withState { state in

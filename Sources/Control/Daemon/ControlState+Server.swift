@@ -108,11 +108,11 @@ extension ControlState: ControlBackend {
   // MARK: - Told to the loop
 
   public func pause() throws -> Accepted {
-    try wish("the run pauses after the step under way") { $0.pendingCommands.isPaused = true }
+    try command("the run pauses after the step under way") { $0.pendingCommands.isPaused = true }
   }
 
   public func resume() throws -> Accepted {
-    try wish("the run resumes") { $0.pendingCommands.isPaused = false }
+    try command("the run resumes") { $0.pendingCommands.isPaused = false }
   }
 
   public func stop() throws -> Accepted {
@@ -121,12 +121,12 @@ extension ControlState: ControlBackend {
       _ = try pause(job)
       return Accepted(message: "the run saves a checkpoint and stops after the step under way; its job is paused")
     }
-    return try wish("the run saves a checkpoint and stops after the step under way") {
+    return try command("the run saves a checkpoint and stops after the step under way") {
       $0.pendingCommands.stopReason = "asked to"
     }
   }
 
-  private func wish(_ message: String, _ change: (inout State) -> Void) throws -> Accepted {
+  private func command(_ message: String, _ change: (inout State) -> Void) throws -> Accepted {
     try withState { state in
       guard state.hasRun else { throw Self.noRun }
       change(&state)

@@ -26,7 +26,9 @@ public enum ControlledRun {
       server.server = try ControlServer(in: directory, at: address, backend: state) {
         Console.error("lockstepd: \($0)\n")
       }
-      if let address = server.server?.address { Console.error("lockstepd: listening at http://\(address)\n") }
+      if let running = server.server, let address = running.address {
+        Console.error("lockstepd: listening at http://\(address); the token is in \(running.tokenPath)\n")
+      }
     }
     defer { server.stop() }
     let run = Run(

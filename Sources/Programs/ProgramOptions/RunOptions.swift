@@ -45,8 +45,9 @@ public struct RunOptions: ParsableArguments {
     return data
   }
 
-  /// The text of a configuration, and what to call it.
-  private static func text(of configuration: String) throws -> (text: String, name: String) {
+  /// The text of a configuration, of a file or for `-` of standard input, and what to call it. Throws `FileError` and
+  /// `ConfigurationError`.
+  public static func text(of configuration: String) throws -> (text: String, name: String) {
     let isInput = configuration == "-"
     let name = isInput ? "standard input" : configuration
     let most = ConfigurationReader.mostBytes

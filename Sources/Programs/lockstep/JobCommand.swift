@@ -2,6 +2,7 @@ import ArgumentParser
 import ControlAPI
 import ControlClient
 import Files
+import ProgramOptions
 import Runs
 
 struct JobCommand: ParsableCommand {
@@ -31,7 +32,7 @@ struct JobCommand: ParsableCommand {
         """)
 
     @Argument(
-      help: "The run's configuration, a YAML file (see configs/README.md).",
+      help: "The run's configuration, a YAML file (see configs/README.md); - is standard input.",
       completion: .file(extensions: ["yaml", "yml"]))
     var configuration: String
 
@@ -44,11 +45,8 @@ struct JobCommand: ParsableCommand {
     @OptionGroup var options: AskOptions
 
     func run() throws {
-      guard var yaml = try MappedFile.withBytes(of: configuration, { String(validating: $0, as: UTF8.self) }) else {
-        throw ValidationError("\(configuration) is not UTF-8 text; expected a YAML file")
-      }
-      if yaml.hasPrefix("\u{FEFF}") { yaml.removeFirst() }  // a byte-order mark, as some editors write
-      let submission = JobSubmission(configuration: yaml, settings: settings)
+      let submission = JobSubmission(
+        configuration: try RunOptions.text(of: configuration).text, settings: settings)
       try options.ask({ try await $0.submit(submission) }) { "job \($0.id): \($0.name), \($0.state.rawValue)" }
     }
   }

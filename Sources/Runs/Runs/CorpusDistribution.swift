@@ -19,7 +19,7 @@ struct CorpusDistribution {
   let cancellation: CancellationToken
 
   /// What the first rank of a machine has found there.
-  private struct Finding: Codable {
+  private struct CacheState: Codable {
     /// Where its ranks read tokens.
     var directory: String
     /// Whether only some of them may be there.
@@ -47,8 +47,8 @@ struct CorpusDistribution {
 
     var cache: CorpusCache?
     let finding = try asleep {
-      guard isFirstHere else { return nil as Finding? }
-      return group.rank == source ? Finding(directory: path) : try look(path, contents, source, &cache)
+      guard isFirstHere else { return nil as CacheState? }
+      return group.rank == source ? CacheState(directory: path) : try look(path, contents, source, &cache)
     }
     let findings = try share(finding)
     if group.isFirst {
@@ -101,13 +101,13 @@ struct CorpusDistribution {
   /// What is on this machine of the tokens that its ranks read.
   private func look(
     _ path: String, _ contents: CorpusContents, _ source: Int, _ cache: inout CorpusCache?
-  ) throws -> Finding {
+  ) throws -> CacheState {
     let needed = try neededHere(contents, source)
     var notes: [String] = []
     if let corpus = try? PreparedCorpus(directory: path), corpus.manifest.fingerprint == contents.manifest.fingerprint {
       do {
         try corpus.verify(needed, meanwhile: cancellation.check)
-        return Finding(directory: path)
+        return CacheState(directory: path)
       } catch let stop as StopRequest {
         throw stop
       } catch {
@@ -118,7 +118,7 @@ struct CorpusDistribution {
     let found = try CorpusCache(directory, contents, needed: needed, meanwhile: cancellation.check)
     cache = found
     if let problem = found.problem { notes.append("\(group.host): \(problem): tokens are sent again") }
-    return Finding(directory: directory, isCache: true, missing: found.missing, notes: notes)
+    return CacheState(directory: directory, isCache: true, missing: found.missing, notes: notes)
   }
 
   /// The tokens that the ranks of this machine read; nil for all, on the first machine that is not the source.
@@ -134,7 +134,7 @@ struct CorpusDistribution {
   // MARK: - Sending
 
   private func move(
-    _ findings: [Int: Finding], from source: Int, _ path: String, _ contents: CorpusContents, _ cache: CorpusCache?
+    _ findings: [Int: CacheState], from source: Int, _ path: String, _ contents: CorpusContents, _ cache: CorpusCache?
   ) throws {
     let link = try group.makeLink()
     let messages = findings.mapValues { contents.messages(for: $0.missing) }.filter { !$0.value.isEmpty }
@@ -251,14 +251,14 @@ struct CorpusDistribution {
   }
 
   /// What each machine's first rank says, on every rank.
-  private func share(_ finding: Finding?) throws -> [Int: Finding] {
+  private func share(_ finding: CacheState?) throws -> [Int: CacheState] {
     let said = try group.allGather(finding.map { try Array(JSONEncoder().encode($0)) } ?? [])
-    var findings: [Int: Finding] = [:]
-    for rank in machines.all { findings[rank] = try JSONDecoder().decode(Finding.self, from: Data(said[rank])) }
+    var findings: [Int: CacheState] = [:]
+    for rank in machines.all { findings[rank] = try JSONDecoder().decode(CacheState.self, from: Data(said[rank])) }
     return findings
   }
 
-  private func report(_ findings: [Int: Finding], _ source: Int, _ contents: CorpusContents, seconds: Double) {
+  private func report(_ findings: [Int: CacheState], _ source: Int, _ contents: CorpusContents, seconds: Double) {
     let hosts = machines.all.filter { $0 != source }.compactMap { rank in
       findings[rank].map { finding in
         RunEvent.DistributionSummary.Host(

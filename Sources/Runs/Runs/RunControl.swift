@@ -110,6 +110,6 @@ public protocol RunControl: AnyObject {
   /// the run ends.
   func pendingCommands() -> PendingCommands
   /// Waits until the pendingCommands may have changed, a tenth of a second at most.
-  func waitForWishes()
+  func waitForCommands()
   func answer(_ id: Int, _ answer: RunAnswer)
 }

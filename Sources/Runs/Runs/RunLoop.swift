@@ -218,7 +218,7 @@ final class RunLoop {
   /// there is nothing, ten times a second or for every status that is asked for, would keep it busy.
   private func rest(_ coordinator: Coordinator) throws {
     while true {
-      control?.waitForWishes()
+      control?.waitForCommands()
       try listen()
       var coordinator = coordinator  // what this copy decides is decided again with all ranks
       if coordinator.next(at: try moment()) != .pause { return }
