@@ -61,6 +61,11 @@ let package = Package(
       name: "CHDF5", path: "Sources/Data/CHDF5", pkgConfig: hdf5Package, providers: [.apt(["libhdf5-dev"])]),
     .systemLibrary(
       name: "CCrypto", path: "Sources/Data/CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+      name: "CZlib", path: "Sources/Data/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CBZip2", path: "Sources/Data/CBZip2", providers: [.apt(["libbz2-dev"])]),
+    .systemLibrary(
+      name: "CLZMA", path: "Sources/Data/CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
     .systemLibrary(name: "COneDNN", path: "Sources/Numerics/COneDNN", providers: [.apt(["libdnnl-dev"])]),
 
     // Innermost loops, compiled for several sets of instructions.
@@ -70,6 +75,9 @@ let package = Package(
 
     // From the floor up; imports point downward only.
     .target(name: "Files", dependencies: ["CCrypto"], path: "Sources/Data/Files", swiftSettings: library),
+    .target(
+      name: "PackedFiles", dependencies: ["Files", "CZlib", "CBZip2", "CLZMA"], path: "Sources/Data/PackedFiles",
+      swiftSettings: library),
     .target(name: "Terminal", dependencies: ["Files"], path: "Sources/Data/Terminal", swiftSettings: library),
     .target(
       name: "Kernels", dependencies: ["COneDNN", "CKernels"], path: "Sources/Numerics/Kernels", swiftSettings: library),
@@ -100,8 +108,16 @@ let package = Package(
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ], path: "Sources/Models/ONNXFiles", exclude: ["onnx.proto"], swiftSettings: library),
     .target(
+      name: "CNGrams", path: "Sources/Models/CNGrams",
+      cSettings: [.unsafeFlags(["-O2"], .when(configuration: .debug))]),
+    .target(
+      name: "NGramModels", dependencies: ["CNGrams", "PackedFiles", "HDF5Files", "Corpus", "Files"],
+      path: "Sources/Models/NGramModels", swiftSettings: library),
+    .target(
       name: "Inference",
-      dependencies: ["Safetensors", "Checkpoints", "HDF5Files", "Training", "Networks", "Corpus", "Kernels", "Files"],
+      dependencies: [
+        "NGramModels", "Safetensors", "Checkpoints", "HDF5Files", "Training", "Networks", "Corpus", "Kernels", "Files",
+      ],
       path: "Sources/Models/Inference",
       swiftSettings: library),
     .target(
@@ -110,6 +126,9 @@ let package = Package(
     .target(
       name: "LanguageModeling", dependencies: ["Tasks", "Inference", "Training", "Networks", "Corpus"],
       path: "Sources/Tasks/LanguageModeling", swiftSettings: library),
+    .target(
+      name: "NGrams", dependencies: ["NGramModels", "CNGrams", "Corpus", "Files"], path: "Sources/Tasks/NGrams",
+      swiftSettings: library),
     .target(
       name: "TaskRegistry", dependencies: ["LanguageModeling", "Tasks", "Training"],
       path: "Sources/Tasks/TaskRegistry", swiftSettings: library),
@@ -201,8 +220,8 @@ let package = Package(
     .executableTarget(
       name: "lockstep",
       dependencies: [
-        "ProgramOptions", "Launching", "ControlClient", "ControlAPI", "Plots", "ONNXFiles", "Safetensors", "Inference",
-        "Runs", "Hosts", "Terminal", "TaskRegistry", "TaskMetrics",
+        "ProgramOptions", "Launching", "ControlClient", "ControlAPI", "Plots", "NGrams", "NGramModels", "ONNXFiles",
+        "Safetensors", "Inference", "Runs", "Hosts", "Terminal", "TaskRegistry", "TaskMetrics",
         "Checkpoints", "HDF5Files", "Training", "Networks", "Kernels", "Corpus", "Files",
       ], path: "Sources/Programs/lockstep", exclude: ["lockstep.1"],
       linkerSettings: staticSwift),
@@ -210,6 +229,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Checkpoints", "Training", "Networks", "Files"], path: "Tests/TestSupport"),
     .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"]),
+    .testTarget(name: "PackedFilesTests", dependencies: ["PackedFiles", "Files", "TestSupport"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "CKernels"]),
     .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Files", "TestSupport"]),
     .testTarget(name: "NetworksTests", dependencies: ["Networks", "Kernels"]),
@@ -231,6 +251,11 @@ let package = Package(
     .testTarget(
       name: "InferenceTests",
       dependencies: ["Inference", "Checkpoints", "Training", "Networks", "Corpus", "TestSupport"]),
+    .testTarget(
+      name: "NGramModelsTests",
+      dependencies: ["NGramModels", "HDF5Files", "PackedFiles", "Corpus", "Files", "TestSupport"]),
+    .testTarget(
+      name: "NGramsTests", dependencies: ["NGrams", "NGramModels", "Corpus", "Files", "TestSupport"]),
     .testTarget(name: "PlotsTests", dependencies: ["Plots", "TestSupport"]),
     .testTarget(
       name: "CheckpointsTests",

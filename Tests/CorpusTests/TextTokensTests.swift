@@ -26,7 +26,7 @@ import Testing
     let path = try folder.write("text.txt", text.utf8)
     let tokenizer = try tokenizer(kind)
     var expected: [Int32] = []
-    try tokenizer.encode(file: path) { expected.append(contentsOf: $0) }
+    try tokenizer.encode(file: path) { tokens, _ in expected.append(contentsOf: tokens) }
     let tokens = try TextTokens(file: path, tokenizer: tokenizer, lanes: 2, pieceSize: pieceSize)
     #expect(tokens.count == expected.count)
     #expect(tokens.characters == text.unicodeScalars.count - (kind == .bytes ? 0 : 1))

@@ -101,7 +101,7 @@ import Testing
     var bytes = 0
     try tokenizer.encode(stretch, pieceSize: pieceSize) {
       tokens += $0
-      bytes += $1
+      bytes += $1.count
     }
     #expect(try tokens == tokenizer.encode(text, source: "test"))
     #expect(tokens.count == count)
@@ -113,7 +113,7 @@ import Testing
     let letters = Tokenizer(vocabulary: try Vocabulary(kind: .characters, entries: ["\n", "a"]))
     let path = try folder.write("text", byteOrderMark + Array("a\naa🐈a".utf8))
     expectError("text, line 2, byte 7", "found U+1F408", "take it out") {
-      try letters.encode(file: path) { _ in }
+      try letters.encode(file: path) { _, _ in }
     }
     expectError("prompt, line 1, byte 1", "found U+0062") {
       _ = try letters.encode(Array("ab".utf8), source: "prompt")

@@ -43,6 +43,12 @@ import Training
     (0..<(line * 37 % 60 + 1)).map { "w\(($0 * 7 + line * 11) % 41)" }.joined(separator: " ")
   }
 
+  private static func predictor(_ saved: SavedModel) throws -> NetworkPredictor {
+    let model = try saved.network()
+    return try NetworkPredictor(
+      model.card.configuration.model, vocabularySize: saved.tokenizer.vocabulary.count, parameters: model.parameters)
+  }
+
   @Test(arguments: models) func linesDoNotSeeEachOther(configuration: ModelConfiguration) throws {
     let model = try Self.model(configuration)
     let scorer = try LineScorer(model)
@@ -50,7 +56,7 @@ import Training
     for (line, result) in zip(Self.lines, together) {
       let score = try result.get()
       // A word after the other, as where text is written.
-      let predictor = try model.makePredictor()
+      let predictor = try Self.predictor(model)
       let context = try predictor.makeContext()
       try predictor.advance(context, by: Vocabulary.endOfLine)
       #expect(score.tokens.count == line.split(separator: " ").count + 1)
@@ -67,7 +73,7 @@ import Training
   }
 
   @Test func aCopyOfAContextGoesItsOwnWay() throws {
-    let predictor = try Self.model(Self.models[0]).makePredictor()
+    let predictor = try Self.predictor(Self.model(Self.models[0]))
     let context = try predictor.makeContext()
     try predictor.advance(context, by: 3)
     let copy = try predictor.copy(of: context)

@@ -44,7 +44,7 @@ public struct FileError: Error, CustomStringConvertible, Equatable {
 /// The one place where a system call's result is looked at: `-1` throws what `errno` says.
 /// An interrupted call (`EINTR`) is made again.
 @discardableResult
-func checked<Result: SignedInteger>(_ operation: String, _ path: String, _ call: () -> Result) throws -> Result {
+public func checked<Result: SignedInteger>(_ operation: String, _ path: String, _ call: () -> Result) throws -> Result {
   while true {
     if let code = FaultPlan.failure(of: operation, on: path) {
       throw FileError(operation: operation, path: path, code: code)

@@ -83,7 +83,7 @@ public struct LineError: Error, CustomStringConvertible, Equatable {
   /// In bytes.
   public let longest: Int
 
-  init(_ file: String, line: Int, longest: Int) {
+  public init(_ file: String, line: Int, longest: Int) {
     self.file = file
     self.line = line
     self.longest = longest

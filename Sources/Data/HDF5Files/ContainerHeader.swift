@@ -39,7 +39,7 @@ public struct ContainerHeader: Equatable, Sendable {
   }
 
   /// The header for `data`, with its digest.
-  init(kind: String, formatVersion: Int, data: UnsafeRawBufferPointer) {
+  public init(kind: String, formatVersion: Int, data: UnsafeRawBufferPointer) {
     Self.requireValid(kind: kind, formatVersion: formatVersion)
     self.kind = kind
     self.formatVersion = formatVersion
@@ -49,7 +49,7 @@ public struct ContainerHeader: Equatable, Sendable {
   }
 
   /// Reads the header of a file and holds it against the file's size.
-  init(of file: MappedFile) throws {
+  public init(of file: MappedFile) throws {
     let bytes = file.bytes
     func damaged(_ problem: String) -> HDF5Error { .damaged(file.path, problem) }
 
@@ -81,7 +81,7 @@ public struct ContainerHeader: Equatable, Sendable {
   }
 
   /// Throws unless every byte of the file is the one that was written.
-  func verify(_ file: MappedFile) throws {
+  public func verify(_ file: MappedFile) throws {
     let header = UnsafeRawBufferPointer(rebasing: file.bytes[..<Self.size])
     let data = UnsafeRawBufferPointer(rebasing: file.bytes[Self.size...])
     guard Self.digest(header: header, data: data) == digest else {
@@ -90,7 +90,7 @@ public struct ContainerHeader: Equatable, Sendable {
   }
 
   /// The header as it stands in the file.
-  func encoded() -> [UInt8] {
+  public func encoded() -> [UInt8] {
     var bytes = Self.encode(kind: kind, formatVersion: formatVersion, length: length)
     bytes.replaceSubrange(Self.digestRange, with: digest)
     return bytes

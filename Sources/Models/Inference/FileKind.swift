@@ -1,5 +1,6 @@
 import Files
 import HDF5Files
+import NGramModels
 
 /// What a file is, by its first bytes.
 public enum FileKind: Equatable, Sendable {
@@ -9,6 +10,12 @@ public enum FileKind: Equatable, Sendable {
   case safetensors
   /// By its name: such a file begins as any other might.
   case onnx
+  /// N-grams in our own form, which is mapped.
+  case ngrams
+  /// N-grams as a text, plain or packed.
+  case arpa
+  /// KenLM's binary form.
+  case kenLM
   /// Nothing that is read here.
   case other
 
@@ -20,12 +27,17 @@ public enum FileKind: Equatable, Sendable {
       case "checkpoint": self = .checkpoint
       case "model": self = .model
       case "curves": self = .curves
+      case NGramModel.kind: self = .ngrams
       default: self = .other
       }
     } else if path.hasSuffix(".safetensors") || (start.count == 9 && start[8] == UInt8(ascii: "{")) {
       self = .safetensors
     } else if path.hasSuffix(".onnx") {
       self = .onnx
+    } else if try KenLMReader.isKenLM(path) {
+      self = .kenLM
+    } else if try ARPAReader.isARPA(path) {
+      self = .arpa
     } else {
       self = .other
     }

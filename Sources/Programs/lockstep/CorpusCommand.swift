@@ -40,7 +40,7 @@ struct CorpusCommand: ParsableCommand {
       Interruption.catchSignals("lockstep corpus sample")
       let meter = ProgressMeter("writing")
       try SampleText.write(lines: lines, seed: seed, to: output) {
-        try endIfAsked()
+        try endIfAsked("lockstep corpus")
         meter.show($0, of: lines)
       }
       meter.finish()
@@ -117,7 +117,7 @@ struct CorpusCommand: ParsableCommand {
       Interruption.catchSignals("lockstep corpus prepare")
       let meter = ProgressMeter("preparing")
       let corpus = try CorpusPreparation.prepare(settings, into: output) {
-        try endIfAsked()
+        try endIfAsked("lockstep corpus")
         meter.show($0.done, of: $0.total)
       } warn: {
         meter.finish()
@@ -144,14 +144,6 @@ struct CorpusCommand: ParsableCommand {
       for part in CorpusPart.allCases { try corpus.part(part).verify(0..<corpus.manifest.parts[part].tokens) }
       try printSummary(corpus, format)
     }
-  }
-
-  /// Throws, where a signal has come, what ends the program as that signal would; on its way out, files that are not
-  /// whole are removed.
-  private static func endIfAsked() throws {
-    guard let name = Interruption.requested else { return }
-    Console.error("lockstep corpus: stopped (\(name)); nothing is left of what was begun\n")
-    throw ExitCode(128 + Interruption.signal)
   }
 
   private static func printSummary(_ corpus: PreparedCorpus, _ format: OutputFormat) throws {

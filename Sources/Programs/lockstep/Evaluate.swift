@@ -19,6 +19,9 @@ struct Evaluate: ParsableCommand {
       says. If a text has words that the model does not know, the perplexity is
       printed with and without the predictions of <unk>, as KenLM's query does.
 
+      An n-gram model reads each line by itself and predicts all of it, with the
+      line's end; it is told how many predictions n-grams of each order made.
+
         lockstep evaluate checkpoints/default text.txt
         lockstep evaluate tiny.h5 text.txt --lanes 16 --format json
         lockstep evaluate tiny.h5 text.txt --per-token losses.tsv
@@ -73,10 +76,13 @@ struct Evaluate: ParsableCommand {
       defer { meter.finish() }
       let show: (String, Int, Int) -> Void = { meter.show($0, $1, of: $2) }
       guard let write else { return try model.evaluate(text, lanes: lanes, progress: show) }
-      try write("place\tnats\ttoken\n")
-      return try model.evaluate(text, lanes: lanes, progress: show) { place, token, loss in
+      let vocabulary = model.tokenizer.vocabulary
+      let hasOrders = model.hasOrders
+      try write(hasOrders ? "place\tnats\torder\ttoken\n" : "place\tnats\ttoken\n")
+      return try model.evaluate(text, lanes: lanes, progress: show) {
+        let order = $0.order.map { "\($0)\t" } ?? ""
         try write(
-          String(format: "%d\t%.6f\t", place, loss) + quoted(model.tokenizer.vocabulary.bytes(of: token)) + "\n")
+          String(format: "%d\t%.6f\t", $0.place, $0.loss) + order + quoted(vocabulary.bytes(of: $0.token)) + "\n")
       }
     }
     switch perToken {
@@ -100,7 +106,8 @@ struct Evaluate: ParsableCommand {
         nats: evaluation.nats, loss: evaluation.loss, bitsPerToken: evaluation.bitsPerToken,
         bitsPerCharacter: result.bitsPerCharacter, perplexity: evaluation.perplexity,
         lossWithoutUnknown: result.withoutUnknown.loss,
-        perplexityWithoutUnknown: result.withoutUnknown.perplexity)
+        perplexityWithoutUnknown: result.withoutUnknown.perplexity,
+        predictionsByOrder: result.orders.isEmpty ? nil : result.orders)
       return try jsonText(report, pretty: true) + "\n"
     }
     let unknownCount = "\(counted(result.unknownTokens, "token")) \(result.unknownTokens == 1 ? "is" : "are") <unk>"
@@ -119,7 +126,16 @@ struct Evaluate: ParsableCommand {
       bits         \(String(format: "%.6f", evaluation.bitsPerToken)) per \(unit)\(perCharacter)
       perplexity   \(String(format: "%.4f", evaluation.perplexity)) per \(unit)
 
-      """ + (unknown > 0 ? known : "")
+      """ + (unknown > 0 ? known : "") + orders(result)
+  }
+
+  /// By which n-grams of an n-gram model the predictions were made.
+  private func orders(_ result: TextEvaluation) -> String {
+    guard !result.orders.isEmpty else { return "" }
+    let shares = result.orders.enumerated().map { place, count in
+      "\(place + 1): \(String(format: "%.1f%%", 100 * Double(count) / Double(result.evaluation.predictions)))"
+    }
+    return "orders       \(shares.joined(separator: ", ")) of the predictions by n-grams of that order\n"
   }
 
   private struct Report: Encodable {
@@ -137,5 +153,6 @@ struct Evaluate: ParsableCommand {
     let perplexity: Double
     let lossWithoutUnknown: Double
     let perplexityWithoutUnknown: Double
+    let predictionsByOrder: [Int]?
   }
 }

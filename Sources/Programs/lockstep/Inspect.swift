@@ -12,7 +12,9 @@ struct Inspect: ParsableCommand {
     discussion: """
       Of a model, checkpoint or run: its shape, what it learned from and how well it
       does, its curve, and what the numbers of each tensor are like. Also of
-      curves.h5, and of safetensors and ONNX files, from other programs too.
+      curves.h5, of safetensors, ONNX and ARPA files, from other programs too. Of
+      n-grams: how many there are of each order, discounts, and whether the
+      probabilities after some contexts sum to 1.
 
         lockstep inspect checkpoints/default
         lockstep inspect tiny.safetensors
@@ -20,8 +22,8 @@ struct Inspect: ParsableCommand {
       """)
 
   @Argument(
-    help: "A model file, a checkpoint, curves.h5, a safetensors or ONNX file, or a run's folder.",
-    completion: .file(extensions: ["h5", "safetensors", "onnx"]))
+    help: "A model file, a checkpoint, curves.h5, a safetensors, ONNX or ARPA file, or a run's folder.",
+    completion: .file(extensions: ["h5", "safetensors", "onnx", "ngrams", "arpa"]))
   var path: String
 
   @Option(help: "text or json.")
@@ -48,6 +50,7 @@ struct Inspect: ParsableCommand {
     case .curves: return try InspectionReport(curves: path)
     case .safetensors: return try InspectionReport(safetensors: path)
     case .onnx: return try InspectionReport(onnx: path)
+    case .ngrams, .arpa, .kenLM: return try InspectionReport(ngrams: open())
     case .other:
       // Says what it is instead.
       _ = try ContainerHeader.read(path)

@@ -4,6 +4,7 @@ import Files
 import Foundation
 import HDF5Files
 import Inference
+import NGramModels
 import Networks
 import ONNXFiles
 import Runs
@@ -24,6 +25,7 @@ struct InspectionReport: Encodable {
   var curve: Curve?
   var tensors: [Tensor] = []
   var graph: Graph?
+  var ngrams: NGrams?
 
   init(path: String, kind: String) throws {
     self.path = path
@@ -161,6 +163,22 @@ struct InspectionReport: Encodable {
     let numbers: Int
   }
 
+  struct NGrams: Encodable {
+    let order: Int
+    let tokenizer: String
+    let vocabularySize: Int
+    let smoothing: String
+    let sentences: Int
+    let tokens: Int
+    /// Of each order.
+    let counts: [Int]
+    let discounts: [[Double]]
+    let warnings: [String]
+    /// How far from 1 the probabilities after a context sum, at most, and of how many contexts.
+    let largestError: Double
+    let contexts: Int
+  }
+
   struct Tensor: Encodable {
     let name: String
     let type: String
@@ -177,7 +195,7 @@ extension InspectionReport {
     try self.init(path: saved.path, kind: header.kind == "model" ? "model file" : "checkpoint")
     formatVersion = header.formatVersion
     let file = try HDF5Reader(path: saved.path, kind: header.kind, newestVersion: header.formatVersion)
-    describe(saved.model, try file.elementType(at: "/parameters/embedding") ?? .float32)
+    describe(try saved.network(), try file.elementType(at: "/parameters/embedding") ?? .float32)
     if header.kind == "checkpoint" { curve = Curve(try CheckpointFile(saved.path).readCurves()) }
   }
 
@@ -217,6 +235,22 @@ extension InspectionReport {
       numbers: summary.floatCount)
   }
 
+  /// Of n-grams in any form. Reads a file of ours against its digest.
+  init(ngrams saved: SavedModel) throws {
+    guard case .ngrams(let model) = saved.contents else { preconditionFailure("no model of n-grams") }
+    let form = try FileKind(of: saved.path)
+    let isOwn = form == .ngrams
+    if isOwn { try NGramModel.verify(saved.path) }
+    try self.init(path: saved.path, kind: isOwn ? "n-gram model" : form == .arpa ? "ARPA" : "KenLM's binary form")
+    if isOwn { formatVersion = try ContainerHeader.read(saved.path).formatVersion }
+    let check = model.checkSums(contexts: 1000)
+    let card = model.metadata
+    ngrams = NGrams(
+      order: model.order, tokenizer: card.tokenizer.rawValue, vocabularySize: model.vocabulary.count,
+      smoothing: card.smoothing, sentences: card.sentences, tokens: card.tokens, counts: model.counts,
+      discounts: card.discounts, warnings: card.warnings, largestError: check.largestError, contexts: check.contexts)
+  }
+
   private mutating func describe(_ card: ModelMetadata) {
     model = Shape(card)
     training = Training(card)
@@ -244,6 +278,7 @@ extension InspectionReport {
       lines.append(row("parameters", model.parameters.formatted()))
       lines.append(row("vocabulary", "\(model.vocabularySize.formatted()), \(model.tokenizer)"))
     }
+    lines += ngrams.map(describe) ?? []
     lines += training.map(describe) ?? []
     if let graph {
       lines.append(row("graph", "by \(graph.producer), version \(graph.irVersion), operators \(graph.opset)"))
@@ -262,6 +297,27 @@ extension InspectionReport {
 
   private func row(_ name: String, _ value: String) -> String {
     name.padding(toLength: 12, withPad: " ", startingAt: 0) + " " + value
+  }
+
+  private func describe(_ ngrams: NGrams) -> [String] {
+    var lines = [
+      row("model", "n-grams of order \(ngrams.order)" + (ngrams.smoothing.isEmpty ? "" : ", \(ngrams.smoothing)"))
+    ]
+    lines.append(row("vocabulary", "\(ngrams.vocabularySize.formatted()), \(ngrams.tokenizer)"))
+    if ngrams.tokens > 0 {
+      lines.append(row("counted", "\(counted(ngrams.sentences, "sentence")), \(counted(ngrams.tokens, "token"))"))
+    }
+    for (place, count) in ngrams.counts.enumerated() {
+      let discounts = place < ngrams.discounts.count ? ngrams.discounts[place].filter { $0 > 0 } : []
+      let text = discounts.map { String(format: "%.6g", $0) }.joined(separator: " ")
+      lines.append(row("\(place + 1)-grams", count.formatted() + (text.isEmpty ? "" : ", discounts \(text)")))
+    }
+    lines.append(
+      row(
+        "sums",
+        "of probabilities after \(counted(ngrams.contexts, "context")): 1, but for "
+          + String(format: "%.1e", ngrams.largestError) + " at most"))
+    return lines + ngrams.warnings.map { row("warning", $0) }
   }
 
   private func describe(_ training: Training) -> [String] {

@@ -15,6 +15,7 @@ struct Lockstep: ParsableCommand {
     discussion: """
         lockstep train configs/default.yaml
         lockstep launch configs/ptb-large.yaml --hostfile hosts
+        lockstep ngram text.txt --order 5 --output model.ngrams
         lockstep generate checkpoints/default --prompt "the cats" --temperature 0.8
         lockstep complete checkpoints/default "the cats"
         lockstep score checkpoints/default hypotheses.txt --rank
@@ -30,7 +31,7 @@ struct Lockstep: ParsableCommand {
       """,
     version: programVersion,
     groupedSubcommands: [
-      CommandGroup(name: "Learning:", subcommands: [Train.self, Launch.self, CorpusCommand.self]),
+      CommandGroup(name: "Learning:", subcommands: [Train.self, Launch.self, NGram.self, CorpusCommand.self]),
       CommandGroup(
         name: "Using a model:", subcommands: [Generate.self, Complete.self, Score.self, Evaluate.self]),
       CommandGroup(

@@ -9,8 +9,8 @@ import Terminal
 /// A model to use.
 struct ModelArgument: ParsableArguments {
   @Argument(
-    help: "A model file (.h5, .safetensors), a checkpoint, or a run's folder (its newest checkpoint).",
-    completion: .file(extensions: ["h5", "safetensors"]))
+    help: "A model file (.h5, .safetensors, .ngrams, .arpa), a checkpoint, or a run's folder (its newest checkpoint).",
+    completion: .file(extensions: ["h5", "safetensors", "ngrams", "arpa"]))
   var model: String
 
   func open() throws -> SavedModel {

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Corpus
 import Runs
 import Terminal
@@ -39,6 +40,14 @@ final class PhaseMeter {
   }
 
   func finish() { phase?.meter.finish() }
+}
+
+/// Throws, where a signal has come, what ends the command as that signal would; on its way out, files that are not whole are
+/// removed.
+func endIfAsked(_ command: String) throws {
+  guard let name = Interruption.requested else { return }
+  Console.error("\(command): stopped (\(name)); nothing is left of what was begun\n")
+  throw ExitCode(128 + Interruption.signal)
 }
 
 /// Bytes between quotes on one line; those that are no text are shown as such.

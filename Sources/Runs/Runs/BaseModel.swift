@@ -1,3 +1,4 @@
+import Checkpoints
 import Corpus
 import Inference
 import Kernels
@@ -6,14 +7,14 @@ import Training
 
 /// The trained model that a run begins with in place of numbers drawn by its seed: `model.from`.
 struct BaseModel {
-  private let saved: SavedModel
+  private let model: TrainedModel
 
   /// Opens it and holds it against what the run is to be. Throws what reading it throws, and `ConfigurationError` for
   /// another shape or tokenizer.
   init(_ configuration: RunConfiguration, vocabulary: Vocabulary, passedOver: (String) -> Void) throws {
     let path = configuration.model.from
-    saved = try SavedModel(path, passedOver: passedOver)
-    let (own, its) = (configuration.model, saved.shape)
+    model = try SavedModel(path, passedOver: passedOver).network()
+    let (own, its) = (configuration.model, model.card.configuration.model)
     let settings: [(key: String, own: String, its: String)] = [
       ("kind", own.kind.rawValue, its.kind.rawValue),
       ("cell", own.cell.rawValue, its.cell.rawValue),
@@ -31,7 +32,7 @@ struct BaseModel {
         problem: "model.from is \(path), with \(has.joined(separator: ", ")); found "
           + "\(says.joined(separator: ", ")): write what the model has")
     }
-    let (ownKind, itsKind) = (vocabulary.kind, saved.tokenizer.vocabulary.kind)
+    let (ownKind, itsKind) = (vocabulary.kind, model.card.vocabulary.kind)
     guard ownKind == itsKind else {
       throw ConfigurationError(
         key: "corpus.tokenizer",
@@ -43,11 +44,11 @@ struct BaseModel {
   /// Puts its numbers over those of `parameters`. Rows of tokens that it does not know stay what they are. Returns how
   /// many tokens of the run's vocabulary it knows.
   func fill(_ parameters: Parameters, _ vocabulary: Vocabulary) -> Int {
-    let its = saved.tokenizer.vocabulary
+    let its = model.card.vocabulary
     let rows = (0..<vocabulary.count).map { its.id(of: vocabulary.bytes(of: Int32($0))).map(Int.init) }
-    for (view, source) in zip(parameters.layout.tensors, saved.model.parameters.layout.tensors) {
+    for (view, source) in zip(parameters.layout.tensors, model.parameters.layout.tensors) {
       let target = parameters.buffer.pointer + view.offset
-      let origin = saved.model.parameters.buffer.pointer + source.offset
+      let origin = model.parameters.buffer.pointer + source.offset
       guard view.rows == .vocabulary else {
         target.update(from: origin, count: view.count)
         continue

@@ -79,6 +79,19 @@ public enum CorpusPreparation {
     return try make(sources, into: directory, progress, warn) { false }
   }
 
+  /// Prepares the text a configuration describes for as long as `body` reads it: tokens lie in a folder beside a file, and go
+  /// with the call. Throws as `prepare` does, and what `body` throws.
+  public static func withTokens<Result>(
+    _ configuration: CorpusConfiguration, beside path: String,
+    progress: @escaping (PreparationProgress) throws -> Void = { _ in }, warn: @escaping (String) -> Void = { _ in },
+    body: (PreparedCorpus) throws -> Result
+  ) throws -> Result {
+    let folder = try StagingFolder(for: path + ".tokens")
+    return try withExtendedLifetime(folder) {
+      try body(prepare(configuration, into: folder.path, progress: progress, warn: warn))
+    }
+  }
+
   private static func findSources(
     _ configuration: CorpusConfiguration, temporaryFolder: String? = nil,
     _ progress: @escaping (PreparationProgress) throws -> Void

@@ -94,11 +94,11 @@ struct CorpusWriter {
       vocabularySize: tokenizer.vocabulary.count, permissions: permissions)
     var unknown = 0
     for stretch in text {
-      try tokenizer.encode(stretch) { tokens, bytes in
+      try tokenizer.encode(stretch) { tokens, text in
         guard tokens.count <= expected - writer.written else { throw changed(stretch.name) }
         if settings.tokenizer == .words { unknown += tokens.count { $0 == Vocabulary.unknown } }
         try writer.write(tokens)
-        try meter.advance(by: bytes)
+        try meter.advance(by: text.count)
       }
     }
     guard writer.written == expected else { throw changed(text.map(\.name).joined(separator: ", ")) }

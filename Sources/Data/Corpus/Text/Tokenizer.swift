@@ -39,16 +39,20 @@ public struct Tokenizer: Sendable {
     }
   }
 
-  /// Hands the tokens of a file of any size to `body`, some at a time, in memory that does not grow with the
-  /// file. Throws `CorpusError` as `encode(_:source:)` does, and what `body` throws.
-  public func encode(file path: String, _ body: (UnsafeBufferPointer<Int32>) throws -> Void) throws {
-    try encode(TextStretch(wholeOf: path)) { tokens, _ in try body(tokens) }
+  /// Hands the tokens of a file of any size to `body`, some at a time and with the text that they came from, in memory that
+  /// does not grow with the file. `name` is what the file is called in messages. Throws `CorpusError` as
+  /// `encode(_:source:)` does, and what `body` throws.
+  public func encode(
+    file path: String, name: String? = nil,
+    _ body: (_ tokens: UnsafeBufferPointer<Int32>, _ text: UnsafeRawBufferPointer) throws -> Void
+  ) throws {
+    try encode(TextStretch(wholeOf: path, name: name), body)
   }
 
-  /// As `encode(file:)`, for a stretch of a file; `body` is also told how many bytes the tokens came from.
+  /// As `encode(file:)`, for a stretch of a file.
   func encode(
     _ stretch: TextStretch, pieceSize: Int = TextStretch.pieceSize,
-    _ body: (_ tokens: UnsafeBufferPointer<Int32>, _ bytes: Int) throws -> Void
+    _ body: (_ tokens: UnsafeBufferPointer<Int32>, _ text: UnsafeRawBufferPointer) throws -> Void
   ) throws {
     // Not cleared: a piece with a word of a gigabyte takes no more memory than its few tokens.
     var buffer = UnsafeMutableBufferPointer<Int32>.allocate(capacity: 0)
@@ -59,7 +63,8 @@ public struct Tokenizer: Sendable {
         buffer = .allocate(capacity: piece.count)
       }
       let (consumed, tokens) = try encode(piece, isLast: isLast, into: buffer)
-      try body(UnsafeBufferPointer(rebasing: buffer[..<tokens]), consumed)
+      try body(
+        UnsafeBufferPointer(rebasing: buffer[..<tokens]), UnsafeRawBufferPointer(rebasing: piece[..<consumed]))
       return consumed
     }
   }

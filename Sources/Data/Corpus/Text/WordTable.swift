@@ -1,6 +1,6 @@
 /// Byte strings numbered from 0 in the order they were added, found again by their bytes: an open-addressing
 /// hash table over one arena, so that a word costs its bytes and a few more, and no allocation of its own.
-struct WordTable: Sendable {
+public struct WordTable: Sendable {
   private var arena: [UInt8] = []
   /// `starts[id]..<starts[id + 1]` is where a word lies in the arena.
   private var starts: [Int] = [0]
@@ -15,21 +15,23 @@ struct WordTable: Sendable {
     static let empty = Slot(hash: 0, id: -1)
   }
 
-  var count: Int { starts.count - 1 }
+  public init() {}
+
+  public var count: Int { starts.count - 1 }
 
   /// The bytes of word `id`.
-  subscript(id: Int) -> ArraySlice<UInt8> { arena[starts[id]..<starts[id + 1]] }
+  public subscript(id: Int) -> ArraySlice<UInt8> { arena[starts[id]..<starts[id + 1]] }
 
   /// The number of a word, or nil if it was never added.
   @inline(__always)
-  func id(of word: UnsafeRawBufferPointer) -> Int32? {
+  public func id(of word: UnsafeRawBufferPointer) -> Int32? {
     let slot = slots[slot(of: word, hash: hash(word))]
     return slot.id >= 0 ? slot.id : nil
   }
 
   /// The number of a word, which is added if it is new.
   @inline(__always)
-  mutating func insert(_ word: UnsafeRawBufferPointer) -> Int32 {
+  public mutating func insert(_ word: UnsafeRawBufferPointer) -> Int32 {
     let hash = hash(word)
     let index = slot(of: word, hash: hash)
     if slots[index].id >= 0 { return slots[index].id }
@@ -90,7 +92,7 @@ struct WordTable: Sendable {
 
 extension WordTable: Equatable {
   /// Equal: the same words in the same order.
-  static func == (left: WordTable, right: WordTable) -> Bool {
+  public static func == (left: WordTable, right: WordTable) -> Bool {
     left.starts == right.starts && left.arena == right.arena
   }
 }

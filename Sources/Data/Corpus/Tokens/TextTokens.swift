@@ -35,10 +35,10 @@ public final class TextTokens: TokenSource {
     var sizes: [(tokens: Int, bytes: Int)] = []
     var done = 0
     var unknown = 0
-    try tokenizer.encode(text, pieceSize: pieceSize) { tokens, bytes in
-      if bytes == 0 { return }
-      sizes.append((tokens.count, bytes))
-      done += bytes
+    try tokenizer.encode(text, pieceSize: pieceSize) { tokens, piece in
+      if piece.isEmpty { return }
+      sizes.append((tokens.count, piece.count))
+      done += piece.count
       if tokenizer.vocabulary.kind == .words { unknown += tokens.count { $0 == Vocabulary.unknown } }
       progress(done, text.range.count)
     }
