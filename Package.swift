@@ -117,6 +117,7 @@ let package = Package(
       name: "Inference",
       dependencies: [
         "NGramModels", "Safetensors", "Checkpoints", "HDF5Files", "Training", "Networks", "Corpus", "Kernels", "Files",
+        .product(name: "Yams", package: "Yams"),
       ],
       path: "Sources/Models/Inference",
       swiftSettings: library),
@@ -250,7 +251,7 @@ let package = Package(
     .testTarget(name: "LaunchingTests", dependencies: ["Launching", "Heartbeats", "Hosts", "Runs"]),
     .testTarget(
       name: "InferenceTests",
-      dependencies: ["Inference", "Checkpoints", "Training", "Networks", "Corpus", "TestSupport"]),
+      dependencies: ["Inference", "NGramModels", "Checkpoints", "Training", "Networks", "Corpus", "Files", "TestSupport"]),
     .testTarget(
       name: "NGramModelsTests",
       dependencies: ["NGramModels", "HDF5Files", "PackedFiles", "Corpus", "Files", "TestSupport"]),

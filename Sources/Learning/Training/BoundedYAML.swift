@@ -8,9 +8,9 @@ import Yams
 /// anchors in a key are hashed for years, and the time to decode a list grows with the square of its length. So libyaml's
 /// events are looked at first: nothing is built of a text that is too large, nests too deep, or has what no
 /// configuration needs.
-enum BoundedYAML {
+public enum BoundedYAML {
   /// Bytes of a text: what the API takes too.
-  static let mostBytes = 1 << 20
+  public static let mostBytes = 1 << 20
   /// Lists and sections in each other.
   static let mostDepth = 16
   /// Values of a list, and of all lists and sections together.
@@ -24,12 +24,12 @@ enum BoundedYAML {
   static let mostDirectives = 16
 
   /// Why a text is not read.
-  struct Refusal: Error, CustomStringConvertible {
-    let description: String
+  public struct Refusal: Error, CustomStringConvertible {
+    public let description: String
   }
 
   /// The one document of a text; nil where it is empty. Throws `Refusal`.
-  static func compose(_ yaml: String) throws -> Node? {
+  public static func compose(_ yaml: String) throws -> Node? {
     try check(yaml)
     do {
       return try Yams.compose(yaml: yaml)

@@ -16,6 +16,8 @@ public enum FileKind: Equatable, Sendable {
   case arpa
   /// KenLM's binary form.
   case kenLM
+  /// A mixture of models. By its name.
+  case mixture
   /// Nothing that is read here.
   case other
 
@@ -34,6 +36,8 @@ public enum FileKind: Equatable, Sendable {
       self = .safetensors
     } else if path.hasSuffix(".onnx") {
       self = .onnx
+    } else if path.hasSuffix(".yaml") || path.hasSuffix(".yml") {
+      self = .mixture
     } else if try KenLMReader.isKenLM(path) {
       self = .kenLM
     } else if try ARPAReader.isARPA(path) {

@@ -14,6 +14,7 @@ public final class SavedModel {
   public enum Contents {
     case network(TrainedModel)
     case ngrams(NGramModel)
+    case mixture(Mixture)
   }
 
   /// Of the file itself, also where a folder was named.
@@ -26,11 +27,15 @@ public final class SavedModel {
 
   /// The network that it is. Throws `CheckpointError` for another model.
   public func network() throws -> TrainedModel {
-    guard case .network(let model) = contents else {
+    switch contents {
+    case .network(let model): return model
+    case .ngrams:
       throw CheckpointError.otherKind(
-        path: path, problem: "expected a network, found an n-gram model, which has no parameters of layers")
+        path: path, problem: "expected a network, found a model of n-grams; name a network")
+    case .mixture:
+      throw CheckpointError.otherKind(
+        path: path, problem: "expected a network, found a mixture; name one of its models")
     }
-    return model
   }
 
   /// Whether each prediction is made by an n-gram of some order.
@@ -45,6 +50,7 @@ public final class SavedModel {
       try NetworkPredictor(
         model.card.configuration.model, vocabularySize: tokenizer.vocabulary.count, parameters: model.parameters)
     case .ngrams(let model): NGramPredictor(model)
+    case .mixture(let mixture): try MixturePredictor(mixture)
     }
   }
 
@@ -65,6 +71,7 @@ public final class SavedModel {
         case .ngrams: .ngrams(try NGramModel(path))
         case .arpa: .ngrams(try ARPAReader.read(path))
         case .kenLM: .ngrams(try KenLMReader.read(path))
+        case .mixture: .mixture(try MixtureFile.read(path, passedOver: passedOver))
         case .onnx:
           throw CheckpointError.otherKind(
             path: path,
@@ -77,11 +84,19 @@ public final class SavedModel {
       switch contents {
       case .network(let model): Tokenizer(vocabulary: model.card.vocabulary)
       case .ngrams(let model): Tokenizer(vocabulary: model.vocabulary)
+      case .mixture(let mixture): mixture.components[0].model.tokenizer
       }
   }
 
+  /// Of other models. `path` is what it is called.
+  public init(_ mixture: Mixture, path: String) {
+    self.path = path
+    contents = .mixture(mixture)
+    tokenizer = mixture.components[0].model.tokenizer
+  }
+
   /// Loss of a text file, whose size does not matter to memory. A network reads the text as one piece, whose first token is
-  /// only read; an n-gram model reads each line by itself, and predicts all of it. `progress` is told what is under way, and how
+  /// only read; an n-gram model reads each line by itself, and predicts all of it. A mixture predicts what all its models do. `progress` is told what is under way, and how
   /// much of it is done and in all; `each` is told every prediction.
   public func evaluate(
     _ file: InputFile, lanes: Int, progress: (_ phase: String, _ done: Int, _ total: Int) -> Void = { _, _, _ in },
@@ -93,6 +108,7 @@ public final class SavedModel {
     {
     case .network(let model): try evaluate(model, file, lanes: lanes, progress, each)
     case .ngrams(let model): try evaluate(model, file, progress, each)
+    case .mixture(let mixture): try evaluate(mixture, file, lanes: lanes, progress, each)
     }
   }
 

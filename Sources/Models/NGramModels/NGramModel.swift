@@ -41,7 +41,7 @@ public final class NGramModel: @unchecked Sendable {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     image.appendText(Array(try encoder.encode(metadata)))
-    image.appendText(vocabulary.kind == .bytes ? [] : try vocabulary.json())
+    image.appendText(vocabulary.kind == .bytes ? [] : Array(try JSONEncoder().encode(vocabulary.entries)))
     for (place, level) in tree.levels.enumerated() {
       image.append(level, wordSize: Self.wordSize(vocabulary), isLast: place + 1 == tree.levels.count)
     }

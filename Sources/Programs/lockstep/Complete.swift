@@ -22,7 +22,7 @@ struct Complete: ParsableCommand {
       With --count 0 all tokens are listed: their probabilities sum to 1.
       """)
 
-  @OptionGroup var model: ModelArgument
+  @OptionGroup var model: MixedModelArgument
 
   @Argument(help: "Prompt. Default: empty, the start of a line.")
   var prompt: TextArgument?

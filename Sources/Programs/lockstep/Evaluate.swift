@@ -27,7 +27,7 @@ struct Evaluate: ParsableCommand {
         lockstep evaluate tiny.h5 text.txt --per-token losses.tsv
       """)
 
-  @OptionGroup var model: ModelArgument
+  @OptionGroup var model: MixedModelArgument
 
   @Argument(help: "A text file; - is standard input.", completion: .file())
   var text: String

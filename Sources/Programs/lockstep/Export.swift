@@ -66,6 +66,9 @@ struct Export: ParsableCommand {
       switch saved.contents {
       case .network(let model): try write(model, of: saved)
       case .ngrams(let model): try write(model, of: saved)
+      case .mixture:
+        throw CheckpointError.otherKind(
+          path: saved.path, problem: "expected one model, found a mixture; export its models")
       }
     Console.output(
       "\(output): \(contents) of \(saved.path), \(try FileSystem.status(output).size) bytes\n")

@@ -23,7 +23,7 @@ struct Generate: ParsableCommand {
         head -3 titles.txt | lockstep generate words.h5 --prompts - --format json
       """)
 
-  @OptionGroup var model: ModelArgument
+  @OptionGroup var model: MixedModelArgument
 
   @Option(help: "Prompt. Default: empty, the start of a line.")
   var prompt: TextArgument?

@@ -50,6 +50,7 @@ struct Inspect: ParsableCommand {
     case .curves: return try InspectionReport(curves: path)
     case .safetensors: return try InspectionReport(safetensors: path)
     case .onnx: return try InspectionReport(onnx: path)
+    case .mixture: return try InspectionReport(mixture: open())
     case .ngrams, .arpa, .kenLM: return try InspectionReport(ngrams: open())
     case .other:
       // Says what it is instead.

@@ -26,6 +26,7 @@ struct InspectionReport: Encodable {
   var tensors: [Tensor] = []
   var graph: Graph?
   var ngrams: NGrams?
+  var mixture: [Share]?
 
   init(path: String, kind: String) throws {
     self.path = path
@@ -163,6 +164,13 @@ struct InspectionReport: Encodable {
     let numbers: Int
   }
 
+  /// One model of a mixture; a cache has a size and no model.
+  struct Share: Encodable {
+    var model: String?
+    var cachedTokens: Int?
+    let weight: Double
+  }
+
   struct NGrams: Encodable {
     let order: Int
     let tokenizer: String
@@ -251,6 +259,14 @@ extension InspectionReport {
       discounts: card.discounts, warnings: card.warnings, largestError: check.largestError, contexts: check.contexts)
   }
 
+  init(mixture saved: SavedModel) throws {
+    guard case .mixture(let mixture) = saved.contents else { preconditionFailure("no mixture") }
+    try self.init(path: saved.path, kind: "mixture of models")
+    self.mixture =
+      mixture.components.map { Share(model: $0.model.path, weight: $0.weight) }
+      + [mixture.cache].compactMap { $0 }.map { Share(cachedTokens: $0.size, weight: $0.weight) }
+  }
+
   private mutating func describe(_ card: ModelMetadata) {
     model = Shape(card)
     training = Training(card)
@@ -279,6 +295,9 @@ extension InspectionReport {
       lines.append(row("vocabulary", "\(model.vocabularySize.formatted()), \(model.tokenizer)"))
     }
     lines += ngrams.map(describe) ?? []
+    lines += (mixture ?? []).map { share in
+      row("share", String(format: "%.4f  ", share.weight) + (share.model ?? "the newest \(share.cachedTokens!) tokens"))
+    }
     lines += training.map(describe) ?? []
     if let graph {
       lines.append(row("graph", "by \(graph.producer), version \(graph.irVersion), operators \(graph.opset)"))

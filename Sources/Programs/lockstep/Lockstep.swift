@@ -20,6 +20,7 @@ struct Lockstep: ParsableCommand {
         lockstep complete checkpoints/default "the cats"
         lockstep score checkpoints/default hypotheses.txt --rank
         lockstep evaluate checkpoints/default text.txt
+        lockstep mix checkpoints/ptb words.ngrams --tune valid.txt --output both.yaml
         lockstep inspect checkpoints/default
         lockstep export checkpoints/default --output default.onnx
         lockstep plot checkpoints/default --output curves.svg
@@ -33,7 +34,7 @@ struct Lockstep: ParsableCommand {
     groupedSubcommands: [
       CommandGroup(name: "Learning:", subcommands: [Train.self, Launch.self, NGram.self, CorpusCommand.self]),
       CommandGroup(
-        name: "Using a model:", subcommands: [Generate.self, Complete.self, Score.self, Evaluate.self]),
+        name: "Using a model:", subcommands: [Generate.self, Complete.self, Score.self, Evaluate.self, Mix.self]),
       CommandGroup(
         name: "Looking at models and runs:", subcommands: [Inspect.self, Plot.self, Compare.self]),
       CommandGroup(name: "Other tools:", subcommands: [Export.self, Import.self]),

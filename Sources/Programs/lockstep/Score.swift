@@ -29,7 +29,7 @@ struct Score: ParsableCommand {
     case token
   }
 
-  @OptionGroup var model: ModelArgument
+  @OptionGroup var model: MixedModelArgument
 
   @Argument(help: "A file with a line for each text to score; - is standard input.", completion: .file())
   var lines: String

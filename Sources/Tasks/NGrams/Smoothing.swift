@@ -80,7 +80,8 @@ public struct Discounts: Equatable, Sendable {
       if let bad = values.indices.first(where: { values[$0] < 0 || values[$0] > Double($0 + 1) }) {
         self.init(
           fallback: [0.5, 1, 1.5], order,
-          "the discount of n-grams seen \(bad + 1 == 3 ? "3 times or more" : Self.times(bad + 1)) would be \(values[bad])"
+          "the discount of n-grams seen \(bad + 1 == 3 ? "3 times or more" : Self.times(bad + 1)) would be "
+            + "\((values[bad] * 1000).rounded() / 1000)"
         )
       } else {
         self.init(values: values, warning: nil)
