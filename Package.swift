@@ -251,7 +251,9 @@ let package = Package(
     .testTarget(name: "LaunchingTests", dependencies: ["Launching", "Heartbeats", "Hosts", "Runs"]),
     .testTarget(
       name: "InferenceTests",
-      dependencies: ["Inference", "NGramModels", "Checkpoints", "Training", "Networks", "Corpus", "Files", "TestSupport"]),
+      dependencies: [
+        "Inference", "NGramModels", "Checkpoints", "Training", "Networks", "Corpus", "Files", "TestSupport",
+      ]),
     .testTarget(
       name: "NGramModelsTests",
       dependencies: ["NGramModels", "HDF5Files", "PackedFiles", "Corpus", "Files", "TestSupport"]),
