@@ -54,35 +54,40 @@ struct NGramReference {
     let uniform = 1 / Double(vocabularySize)
     func shorter() -> Double { context.isEmpty ? uniform : p(word, Array(context.dropFirst())) }
     guard let seen = following[context] else { return shorter() }
+    let threshold = settings.threshold(context.count + 1)
+    func isKept(_ word: Int) -> Bool { occurrences[context + [word]].map { $0 > threshold } ?? false }
     let isFull = context.count == order - 1 || context.first == -1
     let total = Double(seen.reduce(0) { $0 + counts[context + [$1]]! })
-    let count = counts[context + [word]]
+    let count = isKept(word) ? counts[context + [word]] : nil
+    // What is left out counts for shorter contexts.
+    let lost = Double(seen.filter { !isKept($0) }.reduce(0) { $0 + counts[context + [$1]]! })
     let types = Double(seen.count)
     func lower(_ word: Int) -> Double { context.isEmpty ? uniform : p(word, Array(context.dropFirst())) }
     switch settings.smoothing {
-    case .none: return Double(count ?? 0) / total
+    case .none where lost == 0: return Double(count ?? 0) / total
     case .stupidBackoff:
       if let count { return Double(count) / total }
       return context.isEmpty ? 0 : 0.4 * shorter()
     case .addDelta:
       guard isFull else { return uniform }
-      return (Double(count ?? 0) + settings.delta) / (total + settings.delta * Double(vocabularySize))
+      let mass = total + settings.delta * Double(vocabularySize)
+      return (Double(count ?? 0) + settings.delta) / mass + lost / mass * uniform
     default: break
     }
     let taken = discounts[context.count]
-    var kept = seen.reduce(0.0) { $0 + taken.of(UInt32(counts[context + [$1]]!)) }
+    var kept = seen.reduce(lost) { $0 + (isKept($1) ? taken.of(UInt32(counts[context + [$1]]!)) : 0) }
     var denominator = total
     var own = count.map { Double($0) - taken.of(UInt32($0)) } ?? 0
     if settings.smoothing == .wittenBell || kept == 0 {
-      kept = types
+      kept = types + lost
       denominator = total + types
       own = Double(count ?? 0)
     }
     if settings.interpolates && settings.smoothing.canInterpolate {
       return own / denominator + kept / denominator * shorter()
     }
-    if seen.count == vocabularySize { return own / (denominator - kept) }
+    if seen.count(where: isKept) == vocabularySize { return own / (denominator - kept) }
     if count != nil { return own / denominator }
-    return kept / denominator * shorter() / (1 - seen.reduce(0.0) { $0 + lower($1) })
+    return kept / denominator * shorter() / (1 - seen.reduce(0.0) { $0 + (isKept($1) ? lower($1) : 0) })
   }
 }

@@ -42,8 +42,17 @@ import Testing
     }
   }
 
+  /// With n-grams left out.
+  static let pruned: [NGramSettings] = all.filter { $0.order > 2 && $0.smoothing != .stupidBackoff }.flatMap { settings in
+    [[0, 0, 1], [0, 1], [0, 1, 2, 4]].map { prune in
+      var settings = settings
+      settings.prune = prune
+      return settings
+    }
+  }
+
   /// Every word after contexts of all kinds, seen and unseen, against the formulas.
-  @Test(arguments: all) func probabilitiesAreThoseOfTheFormulas(settings: NGramSettings) throws {
+  @Test(arguments: all + pruned) func probabilitiesAreThoseOfTheFormulas(settings: NGramSettings) throws {
     let words = 24
     let sentences = Self.sentences(220, words: words, seed: 7)
     let (model, estimator) = try Self.model(sentences, words: words, settings)

@@ -2,7 +2,8 @@
 
 void ngrams_add_to_contexts(
   const ngrams_level *level, const ngrams_level *below, const ngrams_level *grand, const uint32_t *contexts_below,
-  const float *lower, const uint64_t *discounts, size_t discount_count, uint32_t *contexts, ngrams_sums *sums) {
+  const float *lower, const uint64_t *discounts, size_t discount_count, uint64_t unit, const uint8_t *pruned,
+  uint32_t *contexts, ngrams_sums *sums) {
   for (size_t parent = 0; parent < below->count; ++parent) {
     const size_t end = below->children[parent + 1];
     size_t at = below->children[parent];
@@ -22,9 +23,14 @@ void ngrams_add_to_contexts(
       const uint32_t count = level->counts[at];
       ngrams_sums *sum = sums + context;
       sum->count += count;
+      ++sum->types;
+      if (pruned && pruned[at]) {
+        sum->discount += count * unit;
+        continue;
+      }
       if (count > 0) sum->discount += discounts[count <= discount_count ? count - 1 : discount_count - 1];
       sum->lower += probability;
-      ++sum->types;
+      ++sum->kept;
     }
   }
 }

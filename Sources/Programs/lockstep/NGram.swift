@@ -28,6 +28,7 @@ struct NGram: ParsableCommand {
         lockstep ngram train-*.txt --order 3 --output model.arpa.gz
         lockstep ngram names.txt --tokenizer characters --order 6 --output names.ngrams
         lockstep ngram text.txt --smoothing witten-bell --output model.ngrams
+        lockstep ngram text.txt --order 4 --prune 0 0 1 --output model.ngrams
       """)
 
   @Argument(help: "Texts; - is standard input.", completion: .file())
@@ -48,6 +49,13 @@ struct NGram: ParsableCommand {
 
   @Option(help: "What add-delta adds to each count.")
   var delta = 1.0
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "Leaves out n-grams that stand in the text so often or less: of order 1 (0), of 2 and so on; the last number holds for all higher orders.",
+      valueName: "count"))
+  var prune: [Int] = []
 
   @Option(help: "words, characters or bytes.")
   var tokenizer: TokenizerKind = .words
@@ -78,6 +86,11 @@ struct NGram: ParsableCommand {
         "--order is \(order); expected \(NGramModel.orders.lowerBound) to \(NGramModel.orders.upperBound)")
     }
     guard delta > 0, delta.isFinite else { throw ValidationError("--delta is \(delta); expected a number above 0") }
+    guard prune.count <= order, prune.first ?? 0 == 0, zip(prune, prune.dropFirst()).allSatisfy({ $0 <= $1 }) else {
+      throw ValidationError(
+        "--prune is \(prune.map(String.init).joined(separator: " ")); expected 0 for words, then as many numbers as there are "
+          + "higher orders or fewer, none below the one before")
+    }
     guard minimumCount >= 1 else { throw ValidationError("--minimum-count is \(minimumCount); expected at least 1") }
     guard maximumVocabulary >= 0 else {
       throw ValidationError("--maximum-vocabulary is \(maximumVocabulary); expected 0 or more")
@@ -100,7 +113,7 @@ struct NGram: ParsableCommand {
     defer { meter.finish() }
     var settings = NGramSettings()
     (settings.order, settings.smoothing, settings.delta) = (order, smoothing, delta)
-    settings.interpolates = interpolate
+    (settings.interpolates, settings.prune) = (interpolate, prune)
     let model = try CorpusPreparation.withTokens(corpus, beside: output) {
       try endIfAsked("lockstep ngram")
       meter.show($0.phase.rawValue, $0.done, of: $0.total)

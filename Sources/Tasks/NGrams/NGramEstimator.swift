@@ -10,6 +10,9 @@ public struct NGramSettings: Equatable, Sendable {
   public var interpolates = true
   /// What add-delta adds.
   public var delta = 1.0
+  /// By order from the first on: n-grams that stand so often in the text, or less, are left out of the model; the last holds
+  /// for all higher orders. Words are never left out.
+  public var prune: [Int] = []
   /// Scores of `stupidBackoff` are lowered by this.
   static let stupidFactor = 0.4
 
@@ -17,12 +20,17 @@ public struct NGramSettings: Equatable, Sendable {
 
   /// For people.
   public var summary: String {
-    switch smoothing {
-    case .addDelta: "\(smoothing.rawValue) \(delta)"
-    case _ where smoothing.canChoose: smoothing.rawValue + (interpolates ? ", interpolated" : ", backed off")
-    default: smoothing.rawValue
-    }
+    let kind =
+      switch smoothing {
+      case .addDelta: "\(smoothing.rawValue) \(delta)"
+      case _ where smoothing.canChoose: smoothing.rawValue + (interpolates ? ", interpolated" : ", backed off")
+      default: smoothing.rawValue
+      }
+    return kind + (prune.contains { $0 > 0 } ? ", pruned \(prune.map(String.init).joined(separator: " "))" : "")
   }
+
+  /// Of an order.
+  func threshold(_ order: Int) -> Int { order == 1 || prune.isEmpty ? 0 : prune[min(order, prune.count) - 1] }
 }
 
 /// Turns counts into probabilities. From the shortest n-grams to the longest, p(w | h) = d(hw) + kept(h) p(w | h'), where
@@ -38,6 +46,9 @@ final class NGramEstimator {
   /// What p after a shorter context is multiplied by, for each n-gram that is not of the highest order.
   private(set) var backoffs: [Column<Float>] = []
 
+  /// By order, 1 for each n-gram that is left out; nil where none is.
+  private let pruned: [Column<UInt8>?]
+
   /// A power of two, so small that it adds no error to speak of; 2^23 discounts of 3 have room.
   private static let discountUnit = 0x1p-36
   private static let lowerUnit = 0x1p-60
@@ -46,6 +57,7 @@ final class NGramEstimator {
     self.counts = counts
     self.settings = settings
     let found = counts.countsOfCounts(upTo: Discounts.countsOfCounts)
+    pruned = counts.marks { settings.threshold($0) }
     discounts = found.enumerated().map { Discounts(settings.smoothing, order: $0 + 1, found: $1) }
     estimateWords()
     var contexts: Column<UInt32>?
@@ -73,27 +85,28 @@ final class NGramEstimator {
     let count = Double(sums.count)
     let discount = Double(sums.discount) * Self.discountUnit
     switch settings.smoothing {
-    case .none: return Rule(factor: 1 / count, kept: 0, backoff: 0)
     case .stupidBackoff: return Rule(factor: 1 / count, kept: 0, backoff: NGramSettings.stupidFactor)
     case .addDelta:
       // Shorter contexts know nothing: below them all words are alike.
       guard isFull else { return Rule(factor: 0, kept: 1, backoff: 1) }
       let added = settings.delta * Double(vocabularySize)
-      return Rule(factor: 1 / (count + added), kept: added / (count + added), backoff: added / (count + added))
-    case .wittenBell, .katz, .absoluteDiscounting, .kneserNey, .modifiedKneserNey:
+      let kept = (added + discount) / (count + added)
+      return Rule(factor: 1 / (count + added), kept: kept, backoff: kept)
+    case .none, .wittenBell, .katz, .absoluteDiscounting, .kneserNey, .modifiedKneserNey:
       // Where nothing is taken from any count, as much is kept as by Witten and Bell.
-      let widens = settings.smoothing == .wittenBell || discount == 0
-      let total = count + (widens ? Double(sums.types) : 0)
-      let kept = (widens ? Double(sums.types) : discount) / total
+      let widens = settings.smoothing == .wittenBell || settings.smoothing != .none && discount == 0
+      let added = widens ? Double(sums.types) : 0
+      let total = count + added
+      let kept = (added + discount) / total
       if interpolates { return Rule(factor: 1 / total, kept: kept, backoff: kept) }
       // Where all words were seen, what was taken goes back to them.
-      if Int(sums.types) == vocabularySize { return Rule(factor: 1 / total / (1 - kept), kept: 0, backoff: 0) }
+      if Int(sums.kept) == vocabularySize { return Rule(factor: 1 / total / (1 - kept), kept: 0, backoff: 0) }
       let unseen = 1 - Double(sums.lower) * Self.lowerUnit
       return Rule(factor: 1 / total, kept: 0, backoff: kept / max(unseen, Double(Float.ulpOfOne)))
     }
   }
 
-  /// What is taken from a count of 1, 2 and so on. Of Witten and Bell nothing is; they keep as much as if it were 1.
+  /// What is taken from a count of 1, 2 and so on. Of Witten and Bell nothing is: they add to what counts are divided by.
   private func taken(_ order: Int) -> [Double] {
     settings.smoothing == .wittenBell ? [0] : discounts[order - 1].values
   }
@@ -101,20 +114,19 @@ final class NGramEstimator {
   /// The words: below them all are alike.
   private func estimateWords() {
     let level = counts.levels[0]
-    let own = discounts[0]
+    let own = Discounts(values: taken(1))
     let seen = level.counts.numbers.filter { $0 > 0 }
     let uniform = 1 / Double(vocabularySize)
     let sums = ngrams_sums(
       count: seen.reduce(0) { $0 + UInt64($1) },
       discount: seen.reduce(0) { $0 + UInt64((own.of($1) / Self.discountUnit).rounded()) },
-      lower: UInt64(Double(seen.count) * uniform / Self.lowerUnit), types: UInt32(seen.count))
+      lower: UInt64(Double(seen.count) * uniform / Self.lowerUnit), types: UInt32(seen.count), kept: UInt32(seen.count))
     var rule = rule(sums, isFull: counts.format.order == 1)
     let p = Column<Float>(level.count, 0)
     if !interpolates, settings.smoothing.discounts { rule.kept = rule.backoff }
-    let taken = Discounts(values: taken(1))
     for word in 1...vocabularySize {
       let count = level.counts[word]
-      let share = (Double(count) - taken.of(count)) * rule.factor
+      let share = (Double(count) - own.of(count)) * rule.factor
       p[word] = Float(share + (interpolates || count == 0 ? rule.kept * uniform : 0))
     }
     probabilities = [p]
@@ -130,24 +142,23 @@ final class NGramEstimator {
     let lower = probabilities[place - 1]
     let contexts = Column<UInt32>(level.count)
     let sums = Column<ngrams_sums>(below.count, ngrams_sums())
-    let discounts = discounts[place].values
+    let taken = taken(order)
     ngrams_add_to_contexts(
       &levelView, &belowView, &grandView, contextsBelow?.numbers.baseAddress, lower.numbers.baseAddress,
-      discounts.map { UInt64(($0 / Self.discountUnit).rounded()) }, discounts.count, contexts.numbers.baseAddress,
-      sums.numbers.baseAddress)
+      taken.map { UInt64(($0 / Self.discountUnit).rounded()) }, taken.count, UInt64(1 / Self.discountUnit),
+      pruned[place]?.numbers.baseAddress, contexts.numbers.baseAddress, sums.numbers.baseAddress)
 
     let isLast = order == counts.format.order
     let begin = UInt32(counts.format.begin)
     let rules = Column<ngrams_rule>(below.count, ngrams_rule(factor: 0, kept: 1))
     let backoffs = backoffs[place - 1]
-    for context in 0..<below.count where sums[context].types > 0 {
+    for context in 0..<below.count where sums[context].count > 0 {
       let isFull = isLast || (place == 1 ? context == counts.format.begin : below.words[context] == begin)
       let rule = rule(sums[context], isFull: isFull)
       rules[context] = ngrams_rule(factor: rule.factor, kept: rule.kept)
       backoffs[context] = Float(rule.backoff)
     }
     let p = Column<Float>(level.count)
-    let taken = taken(order)
     ngrams_estimate(
       &levelView, &belowView, lower.numbers.baseAddress, taken, taken.count, contexts.numbers.baseAddress,
       rules.numbers.baseAddress, p.numbers.baseAddress)
@@ -156,15 +167,54 @@ final class NGramEstimator {
     return contexts
   }
 
-  /// The model's numbers. log10 of 0 is -99, as in ARPA files.
+  /// The model's numbers, without what is left out. log10 of 0 is -99, as in ARPA files.
   var tree: NGramTree {
-    NGramTree(
-      counts.levels.indices.map { place in
-        let level = counts.levels[place]
-        return NGramTree.Level(
-          words: level.words, children: level.children, probabilities: Self.log10(probabilities[place]),
-          backoffs: place < backoffs.count ? Self.log10(backoffs[place]) : Column(0))
-      })
+    var levels: [NGramTree.Level] = []
+    for place in counts.levels.indices {
+      let level = counts.levels[place]
+      levels.append(
+        NGramTree.Level(
+          words: kept(level.words, place), children: children(place),
+          probabilities: Self.log10(kept(probabilities[place], place)),
+          backoffs: place < backoffs.count ? Self.log10(kept(backoffs[place], place)) : Column(0)))
+    }
+    return NGramTree(levels)
+  }
+
+  private func kept<Number>(_ column: Column<Number>, _ place: Int) -> Column<Number> {
+    guard let marks = pruned[place] else { return column }
+    let all = Column<Number>(marks.numbers.count { $0 == 0 })
+    var next = 0
+    for ngram in 0..<column.count where marks[ngram] == 0 {
+      all[next] = column[ngram]
+      next += 1
+    }
+    return all
+  }
+
+  /// Where the n-grams begin that are kept; those of an n-gram that is left out are left out too.
+  private func children(_ place: Int) -> Column<UInt32> {
+    let own = counts.levels[place].children
+    guard place + 1 < pruned.count, let marks = pruned[place + 1] else { return own }
+    let all = Column<UInt32>(counts.levels[place].count + 1)
+    var kept: UInt32 = 0
+    var next = 0
+    for ngram in 0..<all.count {
+      while next < Int(own[ngram]) {
+        kept += marks[next] == 0 ? 1 : 0
+        next += 1
+      }
+      all[ngram] = kept
+    }
+    guard let below = pruned[place] else { return all }
+    let left = Column<UInt32>(below.numbers.count { $0 == 0 } + 1)
+    next = 0
+    for ngram in 0..<below.count where below[ngram] == 0 {
+      left[next] = all[ngram]
+      next += 1
+    }
+    left[next] = kept
+    return left
   }
 
   private static func log10(_ numbers: Column<Float>) -> Column<Float> {

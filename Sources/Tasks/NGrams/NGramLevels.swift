@@ -78,6 +78,32 @@ final class NGramLevels {
     return result
   }
 
+  /// By order, 1 for each n-gram that stands in the text as often as `threshold` says of its order, or less; nil where there is
+  /// none. What an n-gram begins and ends with stands there as often at least.
+  func marks(_ threshold: (_ order: Int) -> Int) -> [Column<UInt8>?] {
+    guard (1...format.order).contains(where: { threshold($0) > 0 }) else { return levels.map { _ in nil } }
+    var marks: [Column<UInt8>?] = levels.map { _ in nil }
+    var above: Column<UInt32>?
+    for place in levels.indices.reversed() {
+      let level = levels[place]
+      // How often each stands there: as often as those that are longer by one, or as it is counted where there are none.
+      let occurrences = Column<UInt32>(level.count)
+      for ngram in 0..<level.count {
+        let children = place + 1 < format.order ? Int(level.children[ngram])..<Int(level.children[ngram + 1]) : 0..<0
+        occurrences[ngram] =
+          children.isEmpty ? level.counts[ngram] : UInt32(clamping: children.reduce(0) { $0 + Int(above![$1]) })
+      }
+      let most = threshold(place + 1)
+      if most > 0 {
+        let own = Column<UInt8>(level.count)
+        for ngram in 0..<level.count { own[ngram] = Int(occurrences[ngram]) <= most ? 1 : 0 }
+        marks[place] = own
+      }
+      above = occurrences
+    }
+    return marks
+  }
+
   /// How many n-grams of each order are counted once, twice and so on, up to `most` times: [order - 1][times - 1].
   ///
   /// KenLM counts the n-gram that it comes to last, in each order below the highest, as often as it stands in the text and not

@@ -63,18 +63,21 @@ void ngrams_close_levels(int order, size_t words, ngrams_level *levels);
 // What follows a context. Whole numbers, so that they are the same whatever the order that n-grams are added in.
 typedef struct {
   uint64_t count;
-  uint64_t discount;  // taken from the counts, in units of the caller's
+  uint64_t discount;  // taken from the counts, 1 being `unit`
   uint64_t lower;     // probability after shorter contexts of the words seen, in units of 2^-60
-  uint32_t types;
+  uint32_t types;     // words that were seen
+  uint32_t kept;      // of these, those that are not pruned
 } ngrams_sums;
 
 // Finds the context of each n-gram of a level from the second on, all but its last word, among the n-grams of the level below,
 // and adds the n-gram to what follows that context. `own_contexts` are the contexts of the level below; they and `grand`, the
 // level two below, are not looked at for the second level. `discounts` has what is taken from a count of 1, 2 and so on, the
-// last for all larger counts; `lower` the probabilities of the level below.
+// last for all larger counts; `lower` the probabilities of the level below. From what `pruned` marks, which may be null, all is
+// taken.
 void ngrams_add_to_contexts(
   const ngrams_level *level, const ngrams_level *below, const ngrams_level *grand, const uint32_t *contexts_below,
-  const float *lower, const uint64_t *discounts, size_t discount_count, uint32_t *contexts, ngrams_sums *sums);
+  const float *lower, const uint64_t *discounts, size_t discount_count, uint64_t unit, const uint8_t *pruned,
+  uint32_t *contexts, ngrams_sums *sums);
 
 // How a context turns counts into probabilities: (count - discount) * factor + kept * probability after a shorter context.
 typedef struct {
