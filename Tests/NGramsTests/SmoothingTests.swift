@@ -43,7 +43,8 @@ import Testing
   }
 
   /// With n-grams left out.
-  static let pruned: [NGramSettings] = all.filter { $0.order > 2 && $0.smoothing != .stupidBackoff }.flatMap { settings in
+  static let pruned: [NGramSettings] = all.filter { $0.order > 2 && $0.smoothing != .stupidBackoff }.flatMap {
+    settings in
     [[0, 0, 1], [0, 1], [0, 1, 2, 4]].map { prune in
       var settings = settings
       settings.prune = prune
@@ -124,6 +125,50 @@ import Testing
       let levels = try counter.levels(continuation: false)
       let reference = NGramReference([sentence], vocabularySize: words, settings, discounts: [])
       #expect(levels.levels.map { $0.counts.numbers.filter { $0 > 0 }.count } == reference.different)
+    }
+  }
+
+  /// Each n-gram that is left out alone changes the model by less than the threshold, as the distributions say; each that is
+  /// kept, and that nothing longer needs, by more.
+  @Test(arguments: [1e-4, 1e-3, 3e-3]) func entropyDecides(threshold: Double) throws {
+    let words = 14
+    let sentences = Self.sentences(150, words: words, seed: 11)
+    var settings = NGramSettings()
+    settings.order = 3
+    let (whole, _) = try Self.model(sentences, words: words, settings)
+    settings.pruneEntropy = threshold
+    let (pruned, _) = try Self.model(sentences, words: words, settings)
+    #expect(pruned.checkSums(contexts: 1000).largestError < 1e-6)
+    func ngrams(_ model: NGramModel, _ order: Int) -> Set<[UInt32]> {
+      var all: Set<[UInt32]> = []
+      model.forEach(order: order) { words, _, _ in all.insert(Array(words)) }
+      return all
+    }
+    let (before, after) = (ngrams(whole, 3), ngrams(pruned, 3))
+    #expect(after.isSubset(of: before) && after.count < before.count && after.count > 0)
+    let begin = UInt32(words + 1)
+    func distribution(_ context: [UInt32]) -> [Double] {
+      var state = context.first == begin ? whole.sentence : NGramModel.State()
+      for word in context where word != begin { _ = whole.score(Int32(word) - 1, after: &state) }
+      let output = UnsafeMutableBufferPointer<Float>.allocate(capacity: words)
+      defer { output.deallocate() }
+      whole.distribution(after: state, into: output)
+      return output.map { pow(10, Double($0)) }
+    }
+    for ngram in before {
+      let context = Array(ngram.dropLast())
+      let (p, shorter) = (distribution(context), distribution(Array(context.dropFirst())))
+      // The same context without this word: what is not seen shares what is left.
+      let seen = before.filter { $0.dropLast() == context[...] && $0 != ngram }.map { Int($0[2]) - 1 }
+      let scale = (1 - seen.reduce(0) { $0 + p[$1] }) / (1 - seen.reduce(0) { $0 + shorter[$1] })
+      let other = p.indices.map { seen.contains($0) ? p[$0] : scale * shorter[$0] }
+      let divergence = zip(p, other).reduce(0) { $0 + $1.0 * log($1.0 / $1.1) }
+      let first = context[0] == begin ? 1 : distribution([])[Int(context[0]) - 1]
+      let history = first * distribution([context[0]])[Int(context[1]) - 1]
+      let change = exp(history * divergence) - 1
+      if abs(change - threshold) > 1e-3 * threshold {
+        #expect(after.contains(ngram) == (change >= threshold), "\(ngram): \(change)")
+      }
     }
   }
 }

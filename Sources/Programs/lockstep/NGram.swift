@@ -57,6 +57,12 @@ struct NGram: ParsableCommand {
       valueName: "count"))
   var prune: [Int] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "Leaves out n-grams without which perplexity would change by less than this share, as 1e-8; 0: none.",
+      valueName: "share"))
+  var pruneEntropy = 0.0
+
   @Option(help: "words, characters or bytes.")
   var tokenizer: TokenizerKind = .words
 
@@ -91,6 +97,12 @@ struct NGram: ParsableCommand {
         "--prune is \(prune.map(String.init).joined(separator: " ")); expected 0 for words, then as many numbers as there are "
           + "higher orders or fewer, none below the one before")
     }
+    guard pruneEntropy >= 0, pruneEntropy < 1 else {
+      throw ValidationError("--prune-entropy is \(pruneEntropy); expected 0 or more and less than 1")
+    }
+    if pruneEntropy > 0, smoothing == .stupidBackoff {
+      throw ValidationError("--prune-entropy goes with probabilities; stupid-backoff has scores")
+    }
     guard minimumCount >= 1 else { throw ValidationError("--minimum-count is \(minimumCount); expected at least 1") }
     guard maximumVocabulary >= 0 else {
       throw ValidationError("--maximum-vocabulary is \(maximumVocabulary); expected 0 or more")
@@ -113,7 +125,7 @@ struct NGram: ParsableCommand {
     defer { meter.finish() }
     var settings = NGramSettings()
     (settings.order, settings.smoothing, settings.delta) = (order, smoothing, delta)
-    (settings.interpolates, settings.prune) = (interpolate, prune)
+    (settings.interpolates, settings.prune, settings.pruneEntropy) = (interpolate, prune, pruneEntropy)
     let model = try CorpusPreparation.withTokens(corpus, beside: output) {
       try endIfAsked("lockstep ngram")
       meter.show($0.phase.rawValue, $0.done, of: $0.total)

@@ -13,6 +13,8 @@ public struct NGramSettings: Equatable, Sendable {
   /// By order from the first on: n-grams that stand so often in the text, or less, are left out of the model; the last holds
   /// for all higher orders. Words are never left out.
   public var prune: [Int] = []
+  /// N-grams without which perplexity would change by less than this share are left out; 0: none.
+  public var pruneEntropy = 0.0
   /// Scores of `stupidBackoff` are lowered by this.
   static let stupidFactor = 0.4
 
@@ -26,7 +28,8 @@ public struct NGramSettings: Equatable, Sendable {
       case _ where smoothing.canChoose: smoothing.rawValue + (interpolates ? ", interpolated" : ", backed off")
       default: smoothing.rawValue
       }
-    return kind + (prune.contains { $0 > 0 } ? ", pruned \(prune.map(String.init).joined(separator: " "))" : "")
+    return kind + (pruneEntropy > 0 ? ", entropy \(pruneEntropy)" : "")
+      + (prune.contains { $0 > 0 } ? ", pruned \(prune.map(String.init).joined(separator: " "))" : "")
   }
 
   /// Of an order.
@@ -169,52 +172,16 @@ final class NGramEstimator {
 
   /// The model's numbers, without what is left out. log10 of 0 is -99, as in ARPA files.
   var tree: NGramTree {
-    var levels: [NGramTree.Level] = []
-    for place in counts.levels.indices {
-      let level = counts.levels[place]
-      levels.append(
-        NGramTree.Level(
-          words: kept(level.words, place), children: children(place),
-          probabilities: Self.log10(kept(probabilities[place], place)),
-          backoffs: place < backoffs.count ? Self.log10(kept(backoffs[place], place)) : Column(0)))
-    }
-    return NGramTree(levels)
-  }
-
-  private func kept<Number>(_ column: Column<Number>, _ place: Int) -> Column<Number> {
-    guard let marks = pruned[place] else { return column }
-    let all = Column<Number>(marks.numbers.count { $0 == 0 })
-    var next = 0
-    for ngram in 0..<column.count where marks[ngram] == 0 {
-      all[next] = column[ngram]
-      next += 1
-    }
-    return all
-  }
-
-  /// Where the n-grams begin that are kept; those of an n-gram that is left out are left out too.
-  private func children(_ place: Int) -> Column<UInt32> {
-    let own = counts.levels[place].children
-    guard place + 1 < pruned.count, let marks = pruned[place + 1] else { return own }
-    let all = Column<UInt32>(counts.levels[place].count + 1)
-    var kept: UInt32 = 0
-    var next = 0
-    for ngram in 0..<all.count {
-      while next < Int(own[ngram]) {
-        kept += marks[next] == 0 ? 1 : 0
-        next += 1
-      }
-      all[ngram] = kept
-    }
-    guard let below = pruned[place] else { return all }
-    let left = Column<UInt32>(below.numbers.count { $0 == 0 } + 1)
-    next = 0
-    for ngram in 0..<below.count where below[ngram] == 0 {
-      left[next] = all[ngram]
-      next += 1
-    }
-    left[next] = kept
-    return left
+    let whole = NGramTree(
+      counts.levels.indices.map { place in
+        let level = counts.levels[place]
+        return NGramTree.Level(
+          words: level.words, children: level.children, probabilities: Self.log10(probabilities[place]),
+          backoffs: place < backoffs.count ? Self.log10(backoffs[place]) : Column(0))
+      })
+    let left = whole.without(pruned)
+    return settings.pruneEntropy > 0
+      ? left.pruned(entropy: settings.pruneEntropy, begin: UInt32(counts.format.begin)) : left
   }
 
   private static func log10(_ numbers: Column<Float>) -> Column<Float> {
