@@ -49,6 +49,24 @@ import Testing
     #expect(score(again, [2, 3, 1, 3, 3, 0, 2]) == expected)
     #expect(score(model, [2, 3, 1, 3, 3, 0, 2]) == expected)
     try NGramModel.verify(path)
+    // Many at once, in pieces of any size.
+    let tokens: [Int32] = (0..<30).flatMap { _ in [2, 3, 1, 3, 3, 0, 2] as [Int32] }
+    let alone = score(model, tokens)
+    for size in [1, 2, 31, 32, 33, 210] {
+      var state = model.sentence
+      var all: [Float] = []
+      for start in stride(from: 0, to: tokens.count, by: size) {
+        let piece = Array(tokens[start..<min(start + size, tokens.count)])
+        var (results, orders) = ([Float](repeating: 0, count: size), [UInt8](repeating: 0, count: size))
+        piece.withUnsafeBufferPointer { piece in
+          results.withUnsafeMutableBufferPointer { results in
+            orders.withUnsafeMutableBufferPointer { model.score(piece, after: &state, results, orders: $0) }
+          }
+        }
+        all += results.prefix(piece.count)
+      }
+      #expect(all == alone, "\(size)")
+    }
   }
 
   @Test func damagedFilesAreNamed() throws {

@@ -38,7 +38,19 @@ public final class NGramPredictor: Predictor {
       guard let first = text.first else { return [] }
       var state = NGramModel.State()
       _ = model.score(first, after: &state)
-      return text.dropFirst().map { -Double(model.score($0, after: &state).log10) * M_LN10 }
+      return Array(
+        unsafeUninitializedCapacity: text.count - 1
+      ) { losses, count in
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: text.count) { results in
+          withUnsafeTemporaryAllocation(of: UInt8.self, capacity: text.count) { orders in
+            text.withUnsafeBufferPointer {
+              model.score(UnsafeBufferPointer(rebasing: $0.dropFirst()), after: &state, results, orders: orders)
+            }
+          }
+          count = text.count - 1
+          for place in 0..<count { losses.initializeElement(at: place, to: -Double(results[place]) * M_LN10) }
+        }
+      }
     }
   }
 

@@ -152,25 +152,36 @@ public final class SavedModel {
     var orders = [Int](repeating: 0, count: model.order)
     var state = model.sentence
     let unknownToken = unknownToken
-    func predict(_ token: Int32) throws {
-      let (log10, order) = model.score(token, after: &state)
-      let loss = -Double(log10) * M_LN10
-      all = (all.count + 1, all.nats + loss)
-      if token == unknownToken { unknown = (unknown.count + 1, unknown.nats + loss) }
-      orders[order - 1] += 1
-      try each?(TokenLoss(place: place, token: token, loss: loss, order: order))
-      place += 1
+    var (results, matched) = ([Float](), [UInt8]())
+    func predict(_ tokens: UnsafeBufferPointer<Int32>) throws {
+      if results.count < tokens.count {
+        results = [Float](repeating: 0, count: tokens.count)
+        matched = [UInt8](repeating: 0, count: tokens.count)
+      }
+      results.withUnsafeMutableBufferPointer { results in
+        matched.withUnsafeMutableBufferPointer { model.score(tokens, after: &state, results, orders: $0) }
+      }
+      for (index, token) in tokens.enumerated() {
+        let loss = -Double(results[index]) * M_LN10
+        all = (all.count + 1, all.nats + loss)
+        if token == unknownToken { unknown = (unknown.count + 1, unknown.nats + loss) }
+        orders[Int(matched[index]) - 1] += 1
+        try each?(TokenLoss(place: place, token: token, loss: loss, order: Int(matched[index])))
+        place += 1
+      }
     }
     var last: Int32?
     try tokenizer.encode(file: file.path, name: file.name) { tokens, piece in
-      for token in tokens { try predict(token) }
+      try predict(tokens)
       last = tokens.last ?? last
       bytes += piece.count
       characters += piece.count { $0 & 0xc0 != 0x80 }
       progress("evaluating", bytes, size)
     }
     // A last line without an end is a sentence too.
-    if let end = tokenizer.vocabulary.lineEnd, let last, last != end { try predict(end) }
+    if let end = tokenizer.vocabulary.lineEnd, let last, last != end {
+      try withUnsafePointer(to: end) { try predict(UnsafeBufferPointer(start: $0, count: 1)) }
+    }
     guard all.count > 0 else {
       throw CorpusError(file.name, "expected a text, found an empty one", remedy: "name a file with text")
     }

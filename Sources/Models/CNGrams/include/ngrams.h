@@ -118,6 +118,13 @@ float ngrams_backoff(const ngrams_table *level, size_t place);
 float ngrams_score(
   const ngrams_table *levels, int order, uint32_t word, const ngrams_state *state, ngrams_state *next, int *matched);
 
+// The same of many tokens in turn, of which token t is the word t + 1; after the token `end` a text goes on from `sentence`.
+// `state` is that before the first, and then that after the last. Several are looked up at once, so that the processor waits for
+// memory once for all of them.
+void ngrams_score_text(
+  const ngrams_table *levels, int order, const int32_t *tokens, size_t count, int32_t end, const ngrams_state *sentence,
+  ngrams_state *state, float *results, uint8_t *matched);
+
 // The same for the words from 1 to `words`, which are not added to the text.
 void ngrams_distribution(
   const ngrams_table *levels, int order, uint32_t words, const ngrams_state *state, float *probabilities);
