@@ -152,13 +152,3 @@ size_t ngrams_merge(
     default: return merge(runs, run_count, 6, keys, counts, capacity);
   }
 }
-
-size_t ngrams_lower_bound(const uint64_t *keys, size_t count, int bits, int width, uint32_t word) {
-  size_t low = 0, high = count;
-  while (low < high) {
-    const size_t middle = low + (high - low) / 2;
-    if (keys[middle * width] >> (64 - bits) < word) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}

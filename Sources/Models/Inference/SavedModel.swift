@@ -96,8 +96,8 @@ public final class SavedModel {
   }
 
   /// Loss of a text file, whose size does not matter to memory. A network reads the text as one piece, whose first token is
-  /// only read; an n-gram model reads each line by itself, and predicts all of it. A mixture predicts what all its models do. `progress` is told what is under way, and how
-  /// much of it is done and in all; `each` is told every prediction.
+  /// only read; a model of n-grams reads each line by itself, and predicts all of it. A mixture predicts what all its models do.
+  /// `progress` is told what is under way, and how much of it is done and in all; `each` is told every prediction.
   public func evaluate(
     _ file: InputFile, lanes: Int, progress: (_ phase: String, _ done: Int, _ total: Int) -> Void = { _, _, _ in },
     each: ((TokenLoss) throws -> Void)? = nil

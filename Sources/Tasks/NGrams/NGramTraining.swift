@@ -5,7 +5,7 @@ import NGramModels
 public enum NGramTraining {
   /// What is under way.
   public enum Phase: String, Sendable {
-    case counting, joining, estimating, writing
+    case counting, joining, estimating
   }
 
   /// Of the training text of a corpus. `progress` is told the phase and how much of it is done of how much, and may throw to

@@ -38,9 +38,6 @@ typedef struct {
 size_t ngrams_merge(
   ngrams_run *runs, int run_count, int width, uint64_t *keys, uint64_t *counts, size_t capacity);
 
-// The first of some sorted keys whose last word is not below `word`.
-size_t ngrams_lower_bound(const uint64_t *keys, size_t count, int bits, int width, uint32_t word);
-
 // The n-grams of one order, sorted backward: below an n-gram stand those that are longer by one word before it.
 typedef struct {
   uint32_t *words;     // the first word of each; level 1 has none, since it has an n-gram for each word in turn
